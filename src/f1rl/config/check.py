@@ -1,0 +1,147 @@
+"""Rules between keys, which no type can express; all broken ones are reported at once."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from f1rl.config.schema import Config, Env
+
+AT_LEAST_ONE = (
+    "phase.num_episodes",
+    "phase.batch_size",
+    "phase.accumulate_grad_batches",
+    "phase.save_every",
+    "phase.keep_checkpoints",
+    "phase.log_every",
+    "phase.sample_every",
+    "phase.video_every",
+    "phase.val_every",
+    "phase.val_episodes",
+    "phase.tokenizer.num_episodes",
+    "phase.tokenizer.steps",
+    "phase.tokenizer.batch_size",
+    "env.resolution",
+    "env.max_steps",
+    "env.scene_reset_interval",
+    "bptt.length",
+    "rollout.num_workers",
+    "rollout.slots_per_worker",
+    "trainer.devices",
+    "trainer.num_nodes",
+    "trainer.cpu_threads",
+)
+POSITIVE = (
+    "phase.learning_rate",
+    "phase.grad_clip",
+    "phase.tokenizer.learning_rate",
+    "control.action_scale",
+    "rollout.start_timeout",
+    "rollout.step_timeout",
+)
+NOT_NEGATIVE = ("seed", "phase.warmup_steps", "phase.weight_decay", "phase.min_lr_ratio", "rollout.max_restarts")
+
+SIMULATOR_KEYS = ("sim_freq", "control_freq", "render_device", "randomization")
+
+
+def find_contradictions(config: Config) -> list[str]:
+    """Return one sentence for each rule that the configuration breaks, with the keys to change."""
+    rules = (_ranges, _environment, _pictures, _training, _processes, _continuation)
+    return [problem for rule in rules for problem in rule(config)]
+
+
+def _get(config: Config, path: str) -> object:
+    value: object = config
+    for name in path.split("."):
+        value = getattr(value, name)
+    return value
+
+
+def _ranges(config: Config) -> Iterator[str]:
+    for path in (*AT_LEAST_ONE, *POSITIVE, *NOT_NEGATIVE):
+        value = _get(config, path)
+        if not isinstance(value, int | float):
+            continue  # "auto"
+        words, inside = "0 or more", value >= 0
+        if path in AT_LEAST_ONE:
+            words, inside = "at least 1", value >= 1
+        elif path in POSITIVE:
+            words, inside = "above 0", value > 0
+        if not inside or math.isinf(value):
+            yield f"{path} must be {words}; got {value}"
+    for path in ("phase.min_lr_ratio", "control.action_scale"):
+        if _get(config, path) > 1:
+            yield f"{path} must be at most 1; got {_get(config, path)}"
+    if not all(0 <= beta < 1 for beta in config.phase.betas):
+        yield f"phase.betas must lie in [0, 1); got {list(config.phase.betas)}"
+
+
+def _environment(config: Config) -> Iterator[str]:
+    env = config.env
+    own, foreign = (("variant",), SIMULATOR_KEYS) if env.id == "toy" else (SIMULATOR_KEYS, ("variant",))
+    yield from (f"env.{key} must be given for env.id={env.id}; got null" for key in own if getattr(env, key) is None)
+    for key in foreign:
+        if getattr(env, key) is not None:
+            yield f"env.{key} means nothing to env.id={env.id}; set it to null or choose another env"
+    if env.id != "toy":
+        yield from _simulator(env)
+
+
+def _simulator(env: Env) -> Iterator[str]:
+    frequencies = {"env.sim_freq": env.sim_freq, "env.control_freq": env.control_freq}
+    given = [value for value in frequencies.values() if value is not None]
+    yield from (
+        f"{key} must be at least 1; got {value}" for key, value in frequencies.items() if value in given and value < 1
+    )
+    if len(given) == 2 and min(given) >= 1 and env.sim_freq % env.control_freq:
+        yield (
+            f"env.sim_freq must be a multiple of env.control_freq, so that all actions last equally long; "
+            f"got {env.sim_freq} and {env.control_freq}"
+        )
+    if env.render_device is not None and not re.fullmatch(r"auto|cpu|cuda:\d+", env.render_device):
+        yield f"env.render_device must be auto, cpu or cuda:N; got {env.render_device!r}"
+    if env.randomization is not None:
+        fewest, most = env.randomization.num_objects
+        if not 0 <= fewest <= most:
+            yield f"env.randomization.num_objects must be [fewest, most], 0 <= fewest <= most; got [{fewest}, {most}]"
+
+
+def _pictures(config: Config) -> Iterator[str]:
+    cameras, resolution = config.env.cameras, config.env.resolution
+    if "wrist" not in cameras:
+        yield f"env.cameras must contain wrist, whose next picture the world model predicts; got {list(cameras)}"
+    if len(set(cameras)) < len(cameras):
+        yield f"env.cameras names a camera twice: {list(cameras)}"
+    if config.model.image_size != resolution:
+        yield (
+            f"env.resolution and model.image_size must be equal; got {resolution} and {config.model.image_size} "
+            f"(e.g. env.resolution={config.model.image_size})"
+        )
+
+
+def _training(config: Config) -> Iterator[str]:
+    bptt = config.bptt
+    if bptt.length > config.env.max_steps:
+        yield f"bptt.length must be at most env.max_steps; got {bptt.length} and {config.env.max_steps}"
+    if bptt.memory_backprop and not bptt.sequential_training:
+        yield "bptt.memory_backprop=true needs bptt.sequential_training=true: without it no memory reaches a later step"
+
+
+def _processes(config: Config) -> Iterator[str]:
+    trainer = config.trainer
+    single = trainer.devices == 1 and trainer.num_nodes == 1
+    if trainer.strategy == "ddp" and single:
+        yield "trainer.strategy=ddp needs trainer.devices or trainer.num_nodes above 1; one process uses strategy=auto"
+    if trainer.precision == "16-mixed" and trainer.accelerator == "cpu":
+        yield "trainer.precision=16-mixed needs a GPU; use 32-true or bf16-mixed with trainer.accelerator=cpu"
+
+
+def _continuation(config: Config) -> Iterator[str]:
+    if config.resume is None:
+        return
+    if config.overwrite:
+        yield "resume and overwrite exclude each other: one keeps what output_dir holds, the other deletes it"
+    if config.resume != "auto" and not Path(config.resume).exists():
+        yield f"resume must be null, auto or a checkpoint's path; {config.resume} does not exist"

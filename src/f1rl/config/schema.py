@@ -1,0 +1,247 @@
+"""The only list of configuration keys: their types, and one line each of what they mean.
+
+The model's part is :class:`f1rl.models.config.ModelConfig`, because models are also built from checkpoints without this
+package; it imports nothing heavy either.
+
+No field has a default: defaults live in ``conf/`` and nowhere else. The line under a field is also the comment above
+the key in ``conf/`` and the text of the tables in ``docs/configuration.md``; tests keep the three equal.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from f1rl.models.config import ModelConfig
+
+LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
+
+
+@dataclass(frozen=True)
+class TokenizerTraining:
+    """How the frame tokenizer is trained, before the world model."""
+
+    num_episodes: int
+    """Episodes collected for its training."""
+    steps: int
+    """Optimizer steps."""
+    batch_size: int
+    """Frames of one optimizer step."""
+    learning_rate: float
+    """Learning rate of AdamW."""
+    cache_dir: str | None
+    """Directory of trained tokenizers; null means f1rl/ in the user's cache directory."""
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One phase of the training: what is learned, for how long, and what is recorded how often."""
+
+    name: Literal["teacher"]
+    """Name of the phase, in records and directories."""
+    num_episodes: int
+    """Training length in episodes."""
+    batch_size: int
+    """B: parallel episode streams of each training process."""
+    learning_rate: float
+    """Peak learning rate of AdamW."""
+    weight_decay: float
+    """Decoupled weight decay of matrices; biases, norms and embeddings have none."""
+    betas: tuple[float, float]
+    """AdamW's decay rates of its two running means."""
+    grad_clip: float
+    """Largest gradient norm; larger ones are scaled down to it."""
+    warmup_steps: int
+    """Optimizer steps in which the learning rate rises linearly from zero."""
+    lr_schedule: Literal["cosine", "constant"]
+    """After the warm-up: cosine (falls to min_lr_ratio at the end of training) or constant."""
+    min_lr_ratio: float
+    """Final learning rate as a share of the peak."""
+    accumulate_grad_batches: int
+    """Windows whose gradients are averaged into one optimizer step."""
+    save_every: int
+    """Episodes between checkpoints."""
+    keep_checkpoints: int
+    """Newest checkpoints that are kept; older ones are deleted."""
+    log_every: int
+    """Episodes between lines of episode_metrics.jsonl."""
+    sample_every: int
+    """Episodes between prediction-versus-truth pictures."""
+    video_every: int
+    """Episodes between videos."""
+    val_every: int
+    """Episodes between held-out evaluations."""
+    val_episodes: int
+    """Held-out episodes, of fixed seeds that training never uses."""
+    tokenizer: TokenizerTraining
+    """The frame tokenizer is trained first and reused by every later run with the same pictures and settings."""
+
+
+@dataclass(frozen=True)
+class Randomization:
+    """What differs between the scenes of the simulator."""
+
+    random_background: bool
+    """Draw the textures of table and walls."""
+    random_light: bool
+    """Draw number, direction and colour of the lights."""
+    random_appearance: bool
+    """Draw the robot's colours."""
+    cluttered_table: bool
+    """Put objects on the table."""
+    num_objects: tuple[int, int]
+    """Fewest and most objects of a cluttered table."""
+
+
+@dataclass(frozen=True)
+class Env:
+    """The environment; keys that only the other kind of environment has are null."""
+
+    id: Literal["random_exploration", "toy"]
+    """Registered name of the environment."""
+    cameras: tuple[str, ...]
+    """Pictures of an observation, in this order."""
+    resolution: int
+    """Height and width of each picture in pixels."""
+    max_steps: int
+    """Steps after which an episode is truncated."""
+    scene_reset_interval: int
+    """Episodes that reuse one built scene before a new one is drawn; 1 makes every episode exactly reproducible."""
+    variant: Literal["arm", "clock", "cue"] | None
+    """Toy only: arm (moves as told), clock (draws step and action) or cue (shown in the first frame only)."""
+    sim_freq: int | None
+    """Simulator only: physics steps per simulated second."""
+    control_freq: int | None
+    """Simulator only: actions per simulated second."""
+    render_device: str | None
+    """Simulator only: auto (a GPU if there is one, else the software renderer), cpu, or cuda:N."""
+    randomization: Randomization | None
+    """Simulator only: what differs between scenes."""
+
+
+@dataclass(frozen=True)
+class Embodiment:
+    """The robot."""
+
+    name: Literal["franka"]
+    """Registered name of the robot."""
+    single_arm: bool
+    """One arm (true) or a pair (false)."""
+
+
+@dataclass(frozen=True)
+class Control:
+    """What an action means to the robot."""
+
+    mode: Literal["delta_qpos"]
+    """Control mode; delta_qpos changes the joint targets and needs no planner."""
+    action_scale: float
+    """Share of the mode's bounds (0.1 rad per joint and step) that an action of 1 moves; the gripper is not scaled."""
+
+
+@dataclass(frozen=True)
+class Bptt:
+    """Truncated backpropagation through time."""
+
+    length: int
+    """Steps of a training window."""
+    sequential_training: bool
+    """Windows continue where the last one ended and the memory state is carried over."""
+    memory_backprop: bool
+    """Gradients flow through the memory within a window."""
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """How episodes are collected."""
+
+    num_workers: int | Literal["auto"]
+    """Environment processes of each training process; auto leaves one core to the trainer."""
+    slots_per_worker: int
+    """Finished or running episodes that each worker may have in shared memory."""
+    start_timeout: float
+    """Seconds a worker may take until its first picture (import, scene, renderer)."""
+    step_timeout: float
+    """Seconds a worker may take for a step or a reset after that; a slower one is replaced."""
+    max_restarts: int
+    """Replacements of workers, over the whole run, after which it ends."""
+
+
+@dataclass(frozen=True)
+class Trainer:
+    """Hardware, processes and arithmetic."""
+
+    accelerator: Literal["auto", "cpu", "gpu"]
+    """Hardware that trains: auto, cpu or gpu."""
+    devices: int | Literal["auto"]
+    """Training processes per node (one per GPU, or on the CPU); auto takes every GPU, or one CPU process."""
+    num_nodes: int
+    """Machines."""
+    strategy: Literal["auto", "ddp"]
+    """auto (one process) or ddp (several processes keep one model equal)."""
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"]
+    """Arithmetic: 32-true, bf16-mixed or 16-mixed."""
+    cpu_threads: int | Literal["auto"]
+    """Threads of a training process on the CPU; auto shares the cores with the workers."""
+    detect_anomaly: bool
+    """Look for the operation behind a NaN in the backward pass; slow."""
+    profiler: Literal["simple", "advanced"] | None
+    """Time report at the end: null (none), simple or advanced."""
+
+
+@dataclass(frozen=True)
+class Logger:
+    """Views of the records; the records themselves are always written."""
+
+    tensorboard: bool
+    """Write tensorboard/ in the run directory."""
+
+
+@dataclass(frozen=True)
+class Logging:
+    """Messages in the terminal and in logs/."""
+
+    console_level: LogLevel
+    """Least severe message shown in the terminal: DEBUG, INFO, WARNING, ERROR or CRITICAL."""
+    file_level: LogLevel
+    """Least severe message written to logs/."""
+    enable_file_logging: bool
+    """Write log files at all."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything a run is made from."""
+
+    name: str
+    """Label of the run in records and reports."""
+    seed: int
+    """Decides every random number of the run; two runs with equal configurations and seeds do the same."""
+    output_dir: str
+    """Directory that receives everything the run writes."""
+    resume: str | None
+    """Where to go on from: null (a new run), auto (the newest checkpoint in output_dir) or a checkpoint's path."""
+    overwrite: bool
+    """Delete the run that output_dir holds before starting."""
+    tags: tuple[str, ...]
+    """Free labels for finding the run again."""
+    phase: Phase
+    """What is learned."""
+    env: Env
+    """Where it is learned."""
+    embodiment: Embodiment
+    """The robot."""
+    control: Control
+    """What its actions mean."""
+    bptt: Bptt
+    """How far gradients flow back in time."""
+    model: ModelConfig
+    """Sizes of the model."""
+    rollout: Rollout
+    """How episodes are collected."""
+    trainer: Trainer
+    """On which hardware."""
+    logger: Logger
+    """Views of the records."""
+    logging: Logging
+    """Messages."""
