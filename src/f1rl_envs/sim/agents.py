@@ -1,0 +1,118 @@
+"""The robots as ManiSkill agents, with the controller that all of them share.
+
+**Delta targets.** An action moves the drive's *target*, not the measured position: what is commanded then adds up
+exactly, whatever the drive's lag, and no sag creeps in. Two bounds keep the target honest: the joint limits, and
+:data:`MAX_LEAD` around the measured position, so that an arm pressed against the table does not store up a long way
+to jump when it comes free.
+
+**Gains.** Stiffness 1000 and damping 100 are ManiSkill's for the Panda: overdamped (time constant about 0.1 s), no
+overshoot at 20 Hz. Gravity is switched off for the links, which is what a robot's own gravity compensation does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import sapien
+import torch
+from mani_skill.agents.base_agent import BaseAgent, Keyframe
+from mani_skill.agents.controllers import PDJointPosController, PDJointPosControllerConfig, PDJointPosMimicControllerConfig
+from mani_skill.agents.registration import register_agent
+
+from f1rl_envs.normalize import DELTA_QPOS_BOUND
+from f1rl_envs.sim.embodiments import FRANKA, Embodiment
+
+if TYPE_CHECKING:
+    from mani_skill.utils.structs.types import Array
+
+MAX_LEAD = 0.25
+"""Furthest that a joint's target may be from where the joint is, in radians; well above the lag in free motion."""
+
+
+class DeltaTargetController(PDJointPosController):
+    """Adds each action to the previous target, within the joint limits and :data:`MAX_LEAD` of the position."""
+
+    def set_action(self, action: Array) -> None:
+        """Take a normalised action ``[N, J]`` and set the drive targets."""
+        action = self._preprocess_action(action)
+        self._target_qpos = self.bound_targets(self._target_qpos + action)
+        self.set_drive_targets(self._target_qpos)
+
+    def bound_targets(self, targets: torch.Tensor) -> torch.Tensor:
+        """Return ``targets`` ``[N, J]`` within both bounds."""
+        limits = self.articulation.get_qlimits()[:, self.active_joint_indices]
+        position = self.qpos
+        targets = torch.clamp(targets, position - MAX_LEAD, position + MAX_LEAD)
+        return torch.clamp(targets, limits[..., 0], limits[..., 1])
+
+
+@dataclass
+class DeltaTargetControllerConfig(PDJointPosControllerConfig):
+    """Configuration of :class:`DeltaTargetController`."""
+
+    controller_cls = DeltaTargetController
+
+
+class ArmAgent(BaseAgent):
+    """A single arm with a parallel gripper, described by :attr:`embodiment`."""
+
+    embodiment: Embodiment
+
+    def __init__(self, *args: Any, action_scale: float = 1.0, **kwargs: Any) -> None:
+        """Build the robot.
+
+        Args:
+            *args: as :class:`BaseAgent`.
+            action_scale: share of the joint bounds that an action of 1 commands.
+            **kwargs: as :class:`BaseAgent`.
+        """
+        self.action_scale = action_scale
+        super().__init__(*args, **kwargs)
+
+    @property
+    def _controller_configs(self) -> dict[str, Any]:
+        """The control modes; ManiSkill asks for them under this name."""
+        robot = self.embodiment
+        gains = {"stiffness": robot.stiffness, "damping": robot.damping, "force_limit": robot.force_limit}
+        bound = DELTA_QPOS_BOUND * self.action_scale
+        arm = DeltaTargetControllerConfig(
+            list(robot.arm_joints), lower=-bound, upper=bound, use_delta=True, use_target=True, **gains
+        )
+        first, *others = robot.gripper_joints
+        low, high = robot.gripper_limits
+        gripper = PDJointPosMimicControllerConfig(
+            list(robot.gripper_joints),
+            lower=low,
+            upper=high,
+            mimic={name: {"joint": first} for name in others},
+            **gains,
+        )
+        return {"delta_qpos": {"arm": arm, "gripper": gripper}}
+
+
+@register_agent()
+class FrankaPanda(ArmAgent):
+    """Franka Panda with low-polygon meshes from a permissively licensed description."""
+
+    uid = "f1rl_franka"
+    embodiment = FRANKA
+    urdf_path = str(FRANKA.urdf)
+    urdf_config = {  # noqa: RUF012  (ManiSkill's own spelling of a class-level default)
+        "_materials": {"gripper": {"static_friction": 2.0, "dynamic_friction": 2.0, "restitution": 0.0}},
+        "link": {
+            name: {"material": "gripper", "patch_radius": 0.1, "min_patch_radius": 0.1}
+            for name in ("panda_leftfinger", "panda_rightfinger")
+        },
+    }
+    keyframes = {  # noqa: RUF012
+        "rest": Keyframe(
+            pose=sapien.Pose(FRANKA.base_position),
+            qpos=np.array([*FRANKA.home, *[FRANKA.gripper_limits[1]] * len(FRANKA.gripper_joints)]),
+        )
+    }
+
+
+AGENTS = {"franka": FrankaPanda.uid}
+"""ManiSkill's name of the agent for each embodiment."""

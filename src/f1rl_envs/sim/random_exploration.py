@@ -1,0 +1,297 @@
+"""``random_exploration`` as a ManiSkill environment: a textured table, clutter and one arm that may do as it likes.
+
+Written for ManiSkill's batched form: all state is batched, partial resets touch only their own rows, and whatever
+differs between scenes in geometry, texture, colour or light is built scene by scene. One scene on the CPU is the same
+class with one row; :mod:`f1rl_envs.sim.gym` drives that without the batched form's overhead.
+
+The *scene seed* decides what is built and the *episode seed* where it starts. ManiSkill has one seed per reset; here
+``reset(seed=..., options={"reconfigure": True, "scene_seed": ...})`` names both, and without ``scene_seed`` the episode
+seed (of the reset that builds) is the scene seed too. In the batched form the number of objects is drawn once per
+build, from the first scene's seed, since a merged actor exists in every scene.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import sapien
+import torch
+from mani_skill.agents.registration import REGISTERED_AGENTS
+from mani_skill.envs.sapien_env import BaseEnv
+from mani_skill.sensors.camera import CameraConfig
+from mani_skill.utils import sapien_utils
+from mani_skill.utils.registration import register_env
+from mani_skill.utils.structs import Actor, Pose
+from mani_skill.utils.structs.types import SimConfig
+from sapien.render import RenderMaterial, RenderTexture2D
+
+from f1rl_envs.sim import render
+from f1rl_envs.sim.agents import AGENTS, ArmAgent
+from f1rl_envs.sim.scene import (
+    FLOOR_HEIGHT,
+    TABLE_HALF_SIZE,
+    TABLE_POSITION,
+    WALL_POSITION,
+    ObjectSpec,
+    SceneSpec,
+    sample_scene,
+    sample_start,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+DEFAULT_RANDOMIZATION = {
+    "random_background": True,
+    "random_light": True,
+    "random_appearance": False,
+    "cluttered_table": True,
+    "num_objects": (3, 6),
+}
+"""For those who make the environment through ManiSkill; the project's configuration names every key itself."""
+
+HEAD_EYE, HEAD_TARGET, HEAD_FOV = (0.86, 0.28, 0.62), (-0.06, -0.02, 0.14), 0.95
+_CYLINDER_UPRIGHT = sapien.Pose(q=[0.70710678, 0.0, 0.70710678, 0.0])
+
+
+def _linear(colour: tuple[float, float, float], factor: float = 1.0) -> list[float]:
+    """Return a colour as given to the eye (sRGB) in the linear RGBA that materials take."""
+    return [*(factor * np.asarray(colour) ** 2.2), 1.0]
+
+
+def _textured(image: np.ndarray, roughness: float) -> RenderMaterial:
+    """Return a material that shows ``image``, with mip maps so that it does not flicker at a distance."""
+    material = RenderMaterial(base_color=[1, 1, 1, 1], roughness=roughness, specular=0.2)
+    levels = int(np.log2(image.shape[0])) + 1
+    material.base_color_texture = RenderTexture2D(image, "r8g8b8a8unorm", mipmap_levels=levels, srgb=True)
+    return material
+
+
+@register_env("F1RL-RandomExploration-v1", max_episode_steps=50)
+class RandomExploration(BaseEnv):
+    """A table with clutter, head and wrist camera; no task, reward 0, never successful."""
+
+    SUPPORTED_ROBOTS: ClassVar[list[str]] = list(AGENTS.values())
+    SUPPORTED_REWARD_MODES = ("none", "sparse")
+    agent: ArmAgent
+
+    def __init__(
+        self,
+        *args: Any,
+        robot_uids: str = AGENTS["franka"],
+        cameras: tuple[str, ...] = ("head", "wrist"),
+        resolution: int = 64,
+        action_scale: float = 0.3,
+        randomization: Mapping[str, Any] | None = None,
+        render_device: str = "auto",
+        **kwargs: Any,
+    ) -> None:
+        """Build the environment.
+
+        Args:
+            *args: as :class:`BaseEnv`.
+            robot_uids: a value of :data:`f1rl_envs.sim.agents.AGENTS`.
+            cameras: which of ``head`` and ``wrist`` to build.
+            resolution: height and width of each picture in pixels.
+            action_scale: share of 0.1 rad that an action of 1 moves a joint's target by.
+            randomization: that group of the configuration; None for :data:`DEFAULT_RANDOMIZATION`.
+            render_device: as :func:`f1rl_envs.sim.render.setup`.
+            **kwargs: as :class:`BaseEnv`.
+
+        Raises:
+            RendererError: if there is no usable Vulkan driver.
+        """
+        self.renderer = render.setup(render_device)
+        self.cameras = tuple(cameras)
+        self.resolution = resolution
+        self.action_scale = action_scale
+        self.randomization = dict(DEFAULT_RANDOMIZATION if randomization is None else randomization)
+        self.scene_specs: list[SceneSpec] = []
+        kwargs.setdefault("render_backend", self.renderer.backend)
+        super().__init__(*args, robot_uids=robot_uids, **kwargs)
+
+    @property
+    def _default_sim_config(self) -> SimConfig:
+        """200 Hz physics under 20 Hz control; scenes far enough apart that no camera sees the next one."""
+        return SimConfig(sim_freq=200, control_freq=20, spacing=6)
+
+    @property
+    def _default_sensor_configs(self) -> list[CameraConfig]:
+        """The cameras that were asked for, in that order."""
+        mount = self.agent.embodiment.wrist_camera
+        poses = {
+            "head": (sapien_utils.look_at(HEAD_EYE, HEAD_TARGET), HEAD_FOV, None),
+            "wrist": (sapien.Pose(mount.position, mount.quaternion), mount.fov, self.agent.robot.links_map[mount.link]),
+        }
+        shader = render.camera_shader(self.renderer)
+        return [
+            CameraConfig(
+                name,
+                pose=pose,
+                width=self.resolution,
+                height=self.resolution,
+                fov=fov,
+                near=0.01,
+                far=8.0,
+                mount=link,
+                shader_config=shader,
+            )
+            for name, (pose, fov, link) in ((name, poses[name]) for name in self.cameras)
+        ]
+
+    @property
+    def _default_human_render_camera_configs(self) -> CameraConfig:
+        """A larger view from the side for ``render()``."""
+        pose = sapien_utils.look_at((0.9, 0.8, 0.75), (-0.1, 0.0, 0.15))
+        shader = render.camera_shader(self.renderer)
+        return CameraConfig("render_camera", pose, 512, 512, fov=1.0, near=0.01, far=10.0, shader_config=shader)
+
+    def _setup_sensors(self, options: dict[str, Any]) -> None:
+        """Build the cameras, with 8-bit pictures."""
+        render.set_picture_formats()
+        super()._setup_sensors(options)
+
+    # ------------------------------------------------------------------------------------------------ building
+    def _clear(self) -> None:
+        """Let go of the scene.
+
+        ManiSkill's wrappers refer to each other in circles, which the parent class leaves to a full garbage collection:
+        0.14 s for each scene, most of it spent on torch's own objects. Emptying the wrappers breaks the circles, and
+        the scene is freed at once.
+        """
+        self._close_viewer()
+        if self.scene is not None:
+            cameras = [*self._sensors.values(), *self._human_render_cameras.values()]
+            robots = list(self.scene.articulations.values())
+            parts = [part for robot in robots for part in (*robot.links, *robot.joints)]
+            wrappers = [*(camera.camera for camera in cameras), *cameras, *self.scene.actors.values(), *parts, *robots]
+            for wrapper in (*wrappers, self.agent, self.scene):
+                vars(wrapper).clear()
+        self.objects = []
+        self.agent, self.scene = None, None
+        self._sensors, self._human_render_cameras, self._hidden_objects = {}, {}, []
+
+    def _load_agent(self, options: dict[str, Any]) -> None:
+        """Draw the scenes of this build and put the robot into each."""
+        seeds = options.get("scene_seed", self._episode_seed)
+        seeds = np.broadcast_to(np.asarray(seeds, np.int64), self.num_envs)
+        first = sample_scene(int(seeds[0]), self.randomization)
+        rest = [sample_scene(int(s), self.randomization, len(first.objects)) for s in seeds[1:]]
+        self.scene_specs = [first, *rest]
+        agent_cls = REGISTERED_AGENTS[self.robot_uids].agent_cls
+        self.agent = agent_cls(
+            self.scene,
+            self._control_freq,
+            self._control_mode,
+            initial_pose=sapien.Pose(agent_cls.embodiment.base_position),
+            build_separate=self.num_envs > 1,
+            action_scale=self.action_scale,
+        )
+        self._tint_robot()
+
+    def _tint_robot(self) -> None:
+        """Multiply the robot's own colours by each scene's tint.
+
+        Materials come from a cache that all robots of the process share, so each gets a copy of its own.
+        """
+        for link in self.agent.robot.links:
+            for i, component in zip(link._scene_idxs.tolist(), link._objs, strict=True):
+                tint = self.scene_specs[i].robot_tint
+                body = component.entity.find_component_by_type(sapien.render.RenderBodyComponent)
+                if body is None or tint == (1.0, 1.0, 1.0):
+                    continue
+                for part in (part for shape in body.render_shapes for part in shape.parts):
+                    own = part.material
+                    colour = np.asarray(own.base_color)
+                    part.material = RenderMaterial(
+                        base_color=[*(colour[:3] * tint), colour[3]],
+                        roughness=own.roughness,
+                        metallic=own.metallic,
+                        specular=own.specular,
+                    )
+
+    def _build_box(self, name: str, i: int, position: Any, half_size: Any, material: RenderMaterial, solid: bool) -> Actor:
+        """Build a static box in scene ``i``, with or without a collision shape."""
+        builder = self.scene.create_actor_builder()
+        builder.set_scene_idxs([i])
+        builder.initial_pose = sapien.Pose(position)
+        builder.add_box_visual(half_size=half_size, material=material)
+        if solid:
+            builder.add_box_collision(half_size=half_size)
+        return builder.build_static(f"{name}-{i}")
+
+    def _build_object(self, k: int, i: int, spec: ObjectSpec) -> Actor:
+        """Build clutter object ``k`` of scene ``i``."""
+        builder = self.scene.create_actor_builder()
+        builder.set_scene_idxs([i])
+        material = RenderMaterial(base_color=_linear(spec.colour), roughness=0.6, specular=0.3)
+        x, _, z = spec.half_size
+        if spec.shape == "box":
+            builder.add_box_collision(half_size=spec.half_size)
+            builder.add_box_visual(half_size=spec.half_size, material=material)
+        elif spec.shape == "cylinder":
+            builder.add_cylinder_collision(_CYLINDER_UPRIGHT, x, z)
+            builder.add_cylinder_visual(_CYLINDER_UPRIGHT, x, z, material=material)
+        else:
+            builder.add_sphere_collision(radius=x)
+            builder.add_sphere_visual(radius=x, material=material)
+        builder.initial_pose = sapien.Pose([0.4 * k - 1.0, 1.5, z])
+        actor = builder.build(f"object{k}-{i}")
+        self.remove_from_state_dict_registry(actor)
+        return actor
+
+    def _load_scene(self, options: dict[str, Any]) -> None:
+        """Build table, floor, wall and clutter of every scene."""
+        for i, spec in enumerate(self.scene_specs):
+            x, y, z = TABLE_POSITION
+            self._build_box("table", i, (x, y, z), TABLE_HALF_SIZE, _textured(spec.table, 0.7), solid=True)
+            floor = (0.0, 0.0, FLOOR_HEIGHT - 0.05)
+            self._build_box("floor", i, floor, (2.5, 2.5, 0.05), _textured(spec.floor, 0.9), solid=True)
+            self._build_box("wall", i, WALL_POSITION, (0.05, 2.5, 1.4), _textured(spec.wall, 0.9), solid=False)
+        for name in ("table", "floor", "wall"):
+            for i in range(self.num_envs):
+                self.remove_from_state_dict_registry(self.scene.actors[f"{name}-{i}"])
+        self.objects: list[Actor] = []
+        for k in range(len(self.scene_specs[0].objects)):
+            parts = [self._build_object(k, i, spec.objects[k]) for i, spec in enumerate(self.scene_specs)]
+            merged = Actor.merge(parts, f"object{k}")
+            self.add_to_state_dict_registry(merged)
+            self.objects.append(merged)
+
+    def _load_lighting(self, options: dict[str, Any]) -> None:
+        """Put each scene's own lights into it."""
+        for i, (spec, scene) in enumerate(zip(self.scene_specs, self.scene.sub_scenes, strict=True)):
+            scene.render_system.ambient_light = spec.light.ambient
+            for direction, colour in zip(spec.light.directions, spec.light.colours, strict=True):
+                self.scene.add_directional_light(list(direction), list(colour), scene_idxs=[i])
+
+    # ------------------------------------------------------------------------------------------------ episodes
+    def _initialize_episode(self, env_idx: torch.Tensor, options: dict[str, Any]) -> None:
+        """Place the robot and the objects of the scenes in ``env_idx`` by their episode seeds."""
+        robot = self.agent.embodiment
+        rows = [int(i) for i in env_idx]
+        starts = [
+            sample_start(int(self._episode_seed[i]), self.scene_specs[i].objects, len(robot.arm_joints)) for i in rows
+        ]
+        qpos = np.zeros((len(rows), len(robot.arm_joints) + len(robot.gripper_joints)), np.float32)
+        qpos[:, : len(robot.arm_joints)] = np.float32(robot.home) + np.stack([start.arm_noise for start in starts])
+        qpos[:, len(robot.arm_joints) :] = robot.gripper_limits[1]
+        self.agent.reset(torch.from_numpy(qpos).to(self.device))
+        for k, actor in enumerate(self.objects):
+            pose = torch.from_numpy(np.stack([start.poses[k] for start in starts])).to(self.device)
+            actor.set_pose(Pose.create(pose))
+            actor.set_linear_velocity(torch.zeros(len(rows), 3, device=self.device))
+            actor.set_angular_velocity(torch.zeros(len(rows), 3, device=self.device))
+
+    def evaluate(self) -> dict[str, torch.Tensor]:
+        """Return ``success``, false: exploring has no goal."""
+        return {"success": torch.zeros(self.num_envs, dtype=torch.bool, device=self.device)}
+
+    def set_state_dict(self, state: dict[str, Any], env_idx: torch.Tensor | None = None) -> None:
+        """Restore a state, the controller's targets included where it holds them; else they follow the joints."""
+        super().set_state_dict(state, env_idx)
+        if "controller" in state:
+            self.agent.set_controller_state(state["controller"])
+        else:
+            self.agent.controller.reset()
