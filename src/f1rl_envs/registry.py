@@ -12,7 +12,7 @@ from __future__ import annotations
 import difflib
 import importlib
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import gymnasium
@@ -22,16 +22,6 @@ if TYPE_CHECKING:
 Check = Callable[[object], "str | None"]
 """Returns what a value must be, or None when it already is."""
 Schema = Mapping[str, "Check | Schema"]
-
-
-class EnvProvider(Protocol):
-    """What ``package.module:attribute`` has to offer."""
-
-    def make(self, config: Mapping[str, object]) -> gymnasium.Env:
-        """Build the environment."""
-
-    def spec(self, config: Mapping[str, object]) -> EnvSpec:
-        """Describe the environment without building it."""
 
 
 def make(config: Mapping[str, object]) -> gymnasium.Env:
@@ -44,16 +34,7 @@ def make(config: Mapping[str, object]) -> gymnasium.Env:
         ValueError: if a key is missing, unknown or has a value out of range; all faults are named at once.
         RendererError: if the simulator finds no usable renderer.
     """
-    name = _checked_id(config)
-    if name == "toy":
-        from f1rl_envs import toy
-
-        return toy.make(config)
-    if name == "random_exploration":
-        import f1rl_envs.sim
-
-        return f1rl_envs.sim.make(config)
-    return _custom(name).make(config)
+    return load(config)(config)
 
 
 def spec(config: Mapping[str, object]) -> EnvSpec:
@@ -66,85 +47,106 @@ def spec(config: Mapping[str, object]) -> EnvSpec:
         ValueError: if a key is missing, unknown or has a value out of range; all faults are named at once.
     """
     name = _checked_id(config)
-    if name == "toy":
-        from f1rl_envs import toy
+    return _imported(BUILT_IN[name][1] if name in BUILT_IN else f"{name}.spec")(config)
 
-        return toy.spec(config)
-    if name == "random_exploration":
-        from f1rl_envs.sim.spec import spec as sim_spec
 
-        return sim_spec(config)
-    return _custom(name).spec(config)
+def load(config: Mapping[str, object]) -> Callable[[Mapping[str, object]], gymnasium.Env]:
+    """Check ``config`` and import, simulator included, what builds its environment.
+
+    Returns:
+        A function that builds it from ``config``; :func:`make` is this and the call.
+
+    Raises:
+        ValueError: as :func:`make`.
+    """
+    name = _checked_id(config)
+    return _imported(BUILT_IN[name][0] if name in BUILT_IN else f"{name}.make")
 
 
 def _one_of(*allowed: str) -> Check:
     return lambda value: None if value in allowed else f"one of {', '.join(allowed)}"
 
 
-def _integer(low: int, high: int, multiple: int = 1) -> Check:
+def _is_integer(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _integer(value: object) -> str | None:
+    return None if _is_integer(value) else "a whole number"
+
+
+def _integer_in(low: int, high: int, multiple: int = 1) -> Check:
+    suffix = f", a multiple of {multiple}" if multiple > 1 else ""
+
     def check(value: object) -> str | None:
-        is_int = isinstance(value, int) and not isinstance(value, bool)
-        if is_int and low <= value <= high and value % multiple == 0:
-            return None
-        return f"a whole number from {low} to {high}" + (f", a multiple of {multiple}" if multiple > 1 else "")
+        fits = _is_integer(value) and low <= value <= high and value % multiple == 0
+        return None if fits else f"a whole number from {low} to {high}{suffix}"
 
     return check
 
 
-def _positive(value: object) -> str | None:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return None if is_number and value > 0 else "a number above 0"
+def _number(value: object) -> str | None:
+    return None if _is_integer(value) or isinstance(value, float) else "a number"
 
 
 def _flag(value: object) -> str | None:
     return None if isinstance(value, bool) else "true or false"
 
 
-def _cameras(*allowed: str) -> Check:
+def _text(value: object) -> str | None:
+    return None if isinstance(value, str) else "a text"
+
+
+def _texts(value: object) -> str | None:
+    is_list = isinstance(value, list | tuple) and all(isinstance(entry, str) for entry in value)
+    return None if is_list else "a list of names"
+
+
+def _integer_pair(value: object) -> str | None:
+    is_pair = isinstance(value, list | tuple) and len(value) == 2 and all(map(_is_integer, value))
+    return None if is_pair else "two whole numbers [low, high]"
+
+
+def _some_of(*allowed: str) -> Check:
     def check(value: object) -> str | None:
-        is_list = isinstance(value, list | tuple) and len(value) > 0
-        if is_list and len(set(map(str, value))) == len(value) and set(value) <= set(allowed):
-            return None
-        return f"a list of one or more of {', '.join(allowed)}, none of them twice"
+        fits = _texts(value) is None and 0 < len(value) == len(set(value)) and set(value) <= set(allowed)
+        return None if fits else f"a list of one or more of {', '.join(allowed)}, each once"
 
     return check
 
 
-def _count_range(value: object) -> str | None:
-    is_pair = isinstance(value, list | tuple) and len(value) == 2 and all(type(entry) is int for entry in value)
-    return None if is_pair and 0 <= value[0] <= value[1] else "two whole numbers [low, high] with 0 <= low <= high"
-
-
-def _device(value: object) -> str | None:
-    is_cuda = isinstance(value, str) and value.startswith("cuda:") and value[5:].isdecimal()
-    return None if value in ("auto", "cpu") or is_cuda else "auto, cpu or cuda:N"
-
+BUILT_IN: Mapping[str, tuple[str, str]] = {
+    "toy": ("f1rl_envs.toy:make", "f1rl_envs.toy:spec"),
+    "random_exploration": ("f1rl_envs.sim.gym:RandomExplorationEnv", "f1rl_envs.sim.spec:spec"),
+}
+"""What builds and what describes each built-in environment; imported only when it is asked for."""
 
 SCHEMAS: Mapping[str, Schema] = {
     "toy": {
-        "id": _one_of("toy"),
+        "id": _text,
         "variant": _one_of("arm", "clock", "cue"),
-        "cameras": _cameras("head", "wrist"),
-        "resolution": _integer(32, 512, multiple=16),
-        "max_steps": _integer(1, 60_000),
+        "cameras": _some_of("head", "wrist"),
+        "resolution": _integer_in(32, 512, multiple=16),
+        "max_steps": _integer_in(1, 60_000),
     },
+    # Keys and types; what the values may be is known, and checked, where the simulator uses them.
     "random_exploration": {
-        "id": _one_of("random_exploration"),
-        "embodiment": _one_of("franka"),
-        "control_mode": _one_of("delta_qpos"),
-        "action_scale": _positive,
-        "cameras": _cameras("head", "wrist"),
-        "resolution": _integer(16, 1024),
-        "max_steps": _integer(1, 1_000_000),
-        "sim_freq": _integer(1, 100_000),
-        "control_freq": _integer(1, 100_000),
-        "render_device": _device,
+        "id": _text,
+        "embodiment": _text,
+        "control_mode": _text,
+        "action_scale": _number,
+        "cameras": _texts,
+        "resolution": _integer,
+        "max_steps": _integer,
+        "sim_freq": _integer,
+        "control_freq": _integer,
+        "render_device": _text,
         "randomization": {
             "random_background": _flag,
             "random_light": _flag,
             "random_appearance": _flag,
             "cluttered_table": _flag,
-            "num_objects": _count_range,
+            "num_objects": _integer_pair,
         },
     },
 }
@@ -162,9 +164,6 @@ def _checked_id(config: Mapping[str, object]) -> str:
             "and 'package.module:attribute' names one of your own"
         )
     faults = _faults(config, SCHEMAS[name])
-    sim_freq, control_freq = config.get("sim_freq"), config.get("control_freq")
-    if not faults and sim_freq is not None and sim_freq % control_freq:
-        faults.append(f"sim_freq is {sim_freq} but must be a multiple of control_freq, which is {control_freq}")
     if faults:
         raise ValueError(f"the configuration of environment {name!r} is wrong: " + "; ".join(faults))
     return name
@@ -189,19 +188,16 @@ def _faults(config: Mapping[str, object], schema: Schema, prefix: str = "") -> l
     return faults
 
 
-def _custom(name: str) -> EnvProvider:
-    """Import the object that ``package.module:attribute`` names."""
+def _imported(name: str) -> Callable:
+    """Import the function that ``package.module:attribute`` names."""
     module, _, attribute = name.partition(":")
     try:
-        provider = importlib.import_module(module)
+        found = importlib.import_module(module)
         for part in attribute.split("."):
-            provider = getattr(provider, part)
-    except (ImportError, AttributeError, ValueError) as error:
+            found = getattr(found, part)
+    except (ImportError, AttributeError) as error:
         raise ValueError(
-            f"environment id {name!r} cannot be loaded: {error}; it must be 'package.module:attribute' "
-            "of something importable from sys.path"
+            f"{name!r} cannot be loaded: {error}; id must be 'package.module:attribute', importable from sys.path, "
+            "where the attribute has make(config) and spec(config)"
         ) from error
-    lacking = [method for method in ("make", "spec") if not callable(getattr(provider, method, None))]
-    if lacking:
-        raise ValueError(f"environment id {name!r} names an object without {' and '.join(lacking)}(config)")
-    return provider
+    return found

@@ -1,0 +1,150 @@
+"""Memory that the parent and one worker process share: episodes, and where the worker is.
+
+It is an anonymous file (``memfd``), handed to the worker as an inherited descriptor. It has no name under
+``/dev/shm``, so nothing is left there however the processes end, and the small ``/dev/shm`` of a container is no limit.
+"""
+
+from __future__ import annotations
+
+import enum
+import mmap
+import os
+import time
+from typing import NamedTuple
+
+import numpy as np
+
+from f1rl_envs.errors import EnvError
+from f1rl_envs.spec import PADDED_DIM, EnvSpec
+
+_ALIGNMENT = 64
+_STATUS_BYTES = 64
+
+
+class Stage(enum.IntEnum):
+    """What a worker is doing; up to ``FIRST_RENDER`` it is still starting, and gets more time."""
+
+    START = 0
+    IMPORT = 1
+    SCENE = 2
+    FIRST_RENDER = 3
+    IDLE = 4
+    RESET = 5
+    STEP = 6
+
+
+class EpisodeArrays(NamedTuple):
+    """Room for one episode of up to ``N`` steps, as in :class:`~f1rl_envs.spec.Episode`."""
+
+    image: np.ndarray
+    """``uint8 [N + 1, C, 3, H, W]``."""
+    state: np.ndarray
+    """``float32 [N + 1, S]``."""
+    action: np.ndarray
+    """``float32 [N, A]``."""
+    reward: np.ndarray
+    """``float32 [N]``."""
+
+
+def episode_fields(spec: EnvSpec) -> dict[str, tuple[tuple[int, ...], type]]:
+    """Return shape and type of each array of the longest episode that ``spec`` allows."""
+    steps = spec.max_steps
+    return {
+        "image": ((steps + 1, *spec.image_shape), np.uint8),
+        "state": ((steps + 1, PADDED_DIM), np.float32),
+        "action": ((steps, PADDED_DIM), np.float32),
+        "reward": ((steps,), np.float32),
+    }
+
+
+class Progress:
+    """Where a worker is and when it last got there; written by the worker, read by the parent, without a lock.
+
+    Each entry is one aligned 8-byte number, so a reader never sees half of one.
+    """
+
+    def __init__(self, entries: np.ndarray) -> None:
+        """Look at ``entries``, ``float64 [4]``: time of the last mark, stage, episode, step."""
+        self._entries = entries
+
+    def mark(self, stage: Stage, episode: int = -1, step: int = 0) -> None:
+        """Say what begins now."""
+        self._entries[1:4] = (stage, episode, step)
+        self._entries[0] = time.monotonic()
+
+    @property
+    def time(self) -> float:
+        """``time.monotonic()`` of the last mark, which all processes of a machine share, in seconds."""
+        return float(self._entries[0])
+
+    @property
+    def stage(self) -> Stage:
+        """What began at the last mark."""
+        return Stage(int(self._entries[1]))
+
+    @property
+    def episode(self) -> int:
+        """Index of the episode at the last mark; -1 outside of an episode."""
+        return int(self._entries[2])
+
+    @property
+    def step(self) -> int:
+        """Step of the episode at the last mark."""
+        return int(self._entries[3])
+
+
+class SharedEpisodes:
+    """A worker's :class:`Progress` and its slots for finished and unfinished episodes."""
+
+    def __init__(self, spec: EnvSpec, num_slots: int, fd: int | None = None) -> None:
+        """Make the memory, or look at the memory that another process made.
+
+        Args:
+            spec: decides the size of a slot.
+            num_slots: how many episodes there is room for.
+            fd: descriptor of existing memory; None makes new memory.
+
+        Raises:
+            EnvError: if the machine has not enough memory.
+        """
+        fields = episode_fields(spec)
+        sizes = {name: int(np.prod(shape)) * np.dtype(kind).itemsize for name, (shape, kind) in fields.items()}
+        slot_bytes = sum(_aligned(size) for size in sizes.values())
+        total = _STATUS_BYTES + num_slots * slot_bytes
+        self.fd = os.memfd_create("f1rl_episodes") if fd is None else fd
+        if fd is None:
+            _reserve(self.fd, total)
+        memory = mmap.mmap(self.fd, total)
+        self.progress = Progress(np.frombuffer(memory, np.float64, count=4))
+        self.slots: list[EpisodeArrays] = []
+        offset = _STATUS_BYTES
+        for _ in range(num_slots):
+            arrays = {}
+            for name, (shape, kind) in fields.items():
+                arrays[name] = np.frombuffer(memory, kind, int(np.prod(shape)), offset).reshape(shape)
+                offset += _aligned(sizes[name])
+            self.slots.append(EpisodeArrays(**arrays))
+
+    def close(self) -> None:
+        """Give the memory back; it is gone once no array of it is left in any process."""
+        self.slots.clear()
+        os.close(self.fd)
+
+
+def _aligned(size: int) -> int:
+    return -(-size // _ALIGNMENT) * _ALIGNMENT
+
+
+def _reserve(fd: int, size: int) -> None:
+    """Set the size of new memory, unless that would end in a kill by the kernel later."""
+    available = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    try:
+        if size > available:
+            raise MemoryError
+        os.ftruncate(fd, size)
+    except (OSError, MemoryError) as error:
+        os.close(fd)
+        raise EnvError(
+            f"a worker needs {size / 2**20:.0f} MiB of memory for its episodes but {available / 2**20:.0f} MiB are "
+            "free; lower num_workers, slots_per_worker, max_steps or resolution"
+        ) from error
