@@ -1,0 +1,3 @@
+"""What happens around training steps: clocks, records, evaluation, media, checkpoints, progress."""
+
+from __future__ import annotations

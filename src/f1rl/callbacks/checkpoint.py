@@ -1,0 +1,130 @@
+"""Save everything that a run needs to go on: at a cadence, at the end, and when it is asked to stop."""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import lightning
+import numpy as np
+import torch
+
+from f1rl.callbacks.clock import ClockCallback
+from f1rl.callbacks.episodes import EpisodeRecords
+from f1rl.checkpoint import Checkpoint, checkpoint_path, prune_checkpoints, save_checkpoint
+from f1rl.errors import Interrupted
+from f1rl.records.training_log import TrainingLog
+
+log = logging.getLogger(__name__)
+
+
+class CheckpointCallback(lightning.Callback):
+    """Writer of ``checkpoint-{episode}/``; the last callback, so that it saves what all others have done."""
+
+    def __init__(
+        self,
+        run_dir: Path,
+        clock: ClockCallback,
+        records: EpisodeRecords,
+        history: TrainingLog,
+        identity: dict[str, Any],
+        *,
+        every: int,
+        keep: int,
+        stop_requested: Callable[[], str | None],
+    ) -> None:
+        """Save every ``every`` episodes and keep the newest ``keep``, and the best.
+
+        Args:
+            run_dir: run directory.
+            clock: clocks to save.
+            records: unfinished sums and the length of the JSONL file to save.
+            history: histories to save.
+            identity: configuration, phase and versions; stored as they are.
+            every: cadence in episodes.
+            keep: how many to keep.
+            stop_requested: name of the signal that asks the run to stop, or None.
+        """
+        self._run_dir, self._clock, self._records, self._history = run_dir, clock, records, history
+        self._identity, self._every, self._keep, self._stop_requested = identity, every, keep, stop_requested
+        self._position: dict = {}
+        self._saved_step = -1
+
+    def on_train_batch_end(
+        self, trainer: lightning.Trainer, module: lightning.LightningModule, outputs: Any, batch: Any, batch_index: int
+    ) -> None:
+        """Save if it is time; save and stop if a signal asked for it.
+
+        Raises:
+            Interrupted: after saving, when a stop was requested.
+        """
+        self._position = batch.position
+        signal = self._stop_requested()
+        due = self._clock.crossed(self._every, len(batch.finished) * trainer.world_size)
+        if signal or due or self._is_best():
+            self.save(trainer, module)
+        if signal:
+            raise Interrupted(
+                f"stopped by {signal} after episode {self._clock.clocks.episode}; the state is saved in "
+                f"{checkpoint_path(self._run_dir, self._clock.clocks.episode)}. Go on with the same command and "
+                "resume=auto"
+            )
+
+    def on_train_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
+        """Save the final state."""
+        if self._saved_step != self._clock.clocks.env_step or self._is_best():
+            self.save(trainer, module)
+
+    def _is_best(self) -> bool:
+        """Whether the weights of this moment are those of the best validation, and not yet saved."""
+        best = self._history.best
+        return best is not None and best["env_step"] == self._clock.clocks.env_step and "path" not in best
+
+    def save(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
+        """Write the checkpoint of this moment (rank 0) and delete those that are too old."""
+        if not trainer.is_global_zero:
+            return
+        clocks = self._clock.clocks
+        path = checkpoint_path(self._run_dir, clocks.episode)
+        self._history.note_checkpoint(path, clocks.env_step)
+        training = {
+            **self._identity,
+            "clocks": clocks.as_dict(),
+            "segment": self._clock.segment,
+            "position": self._position,
+            "records": self._records.state(),
+            "random": random_state(),
+            "module": module.training_state(),
+        }
+        save_checkpoint(path, Checkpoint(module.model.state_dict(), training, self._history.state()))
+        self._history.save()
+        best = (self._history.best or {}).get("path")
+        prune_checkpoints(self._run_dir, self._keep, Path(best) if best else None)
+        self._saved_step = clocks.env_step
+        log.info("saved %s", path)
+
+
+def random_state() -> dict[str, Any]:
+    """Return the states of all global random generators as plain structures."""
+    kind, keys, position, has_gauss, gauss = np.random.get_state()
+    version, internal, python_gauss = random.getstate()
+    return {
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        "numpy": [kind, torch.from_numpy(keys.astype(np.int64)), position, has_gauss, gauss],
+        "python": [version, list(internal), python_gauss],
+    }
+
+
+def restore_random_state(state: dict[str, Any]) -> None:
+    """Restore what :func:`random_state` returned."""
+    torch.set_rng_state(state["torch"])
+    if state["cuda"] and torch.cuda.is_available():
+        torch.cuda.set_rng_state_all(state["cuda"])
+    kind, keys, position, has_gauss, gauss = state["numpy"]
+    np.random.set_state((kind, keys.numpy().astype(np.uint32), position, has_gauss, gauss))
+    version, internal, python_gauss = state["python"]
+    random.setstate((version, tuple(internal), python_gauss))

@@ -1,0 +1,62 @@
+"""Advance the four clocks and the time ledger; the first callback, because all others read them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import lightning
+
+from f1rl.records.clocks import Clocks
+
+
+class ClockCallback(lightning.Callback):
+    """Owner of the clocks. Rates count only what this segment did."""
+
+    def __init__(self, clocks: Clocks, segment: int, waited: Callable[[], float]) -> None:
+        """Count on from ``clocks``.
+
+        Args:
+            clocks: state of a checkpoint, or zeros.
+            segment: how often the run was resumed.
+            waited: seconds that training has waited for episodes so far.
+        """
+        self.clocks, self.segment = clocks, segment
+        self._waited = waited
+        self._started = time.perf_counter()
+        self._first_step = clocks.env_step
+        self.first_episode = clocks.episode
+        """Episodes finished when this segment began."""
+
+    def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
+        """Start measuring."""
+        self._started = time.perf_counter()
+
+    def on_train_batch_end(
+        self, trainer: lightning.Trainer, module: lightning.LightningModule, outputs: Any, batch: Any, batch_index: int
+    ) -> None:
+        """Count what the batch did, over all ranks (they have equal shares)."""
+        steps = batch.num_steps * trainer.world_size
+        self.clocks.env_step += steps
+        self.clocks.decision_step += steps
+        self.clocks.episode += len(batch.finished) * trainer.world_size
+        if (batch_index + 1) % trainer.accumulate_grad_batches == 0:
+            self.clocks.optimizer_step += 1
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds of training in this segment."""
+        return time.perf_counter() - self._started
+
+    def rates(self) -> dict[str, float]:
+        """Return environment steps per second and the share of time spent waiting for them, in this segment."""
+        seconds = max(self.elapsed, 1e-9)
+        return {
+            "env_steps_per_s": (self.clocks.env_step - self._first_step) / seconds,
+            "wait_env_share": self._waited() / seconds,
+        }
+
+    def crossed(self, every: int, finished: int) -> bool:
+        """Return whether the last ``finished`` episodes completed a multiple of ``every``."""
+        return self.clocks.episode // every != (self.clocks.episode - finished) // every

@@ -1,0 +1,105 @@
+"""One record per episode: ``episode_metrics.jsonl``, the training history, TensorBoard."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import lightning
+import torch
+
+from f1rl.callbacks.clock import ClockCallback
+from f1rl.records.jsonl import JsonlWriter
+from f1rl.records.training_log import TrainingLog
+
+Scalars = Callable[[dict[str, float], int], None]
+"""A view that takes named scalars at a step."""
+
+
+class EpisodeRecords(lightning.Callback):
+    """Sum the losses of each episode's steps over the windows that it spans, and write a record when it ends."""
+
+    def __init__(
+        self, clock: ClockCallback, writer: JsonlWriter, log: TrainingLog, log_every: int, scalars: Scalars
+    ) -> None:
+        """Write every ``log_every``-th episode to ``writer``, ``log`` and ``scalars``."""
+        self.latest: dict[str, Any] = {}
+        """The newest record."""
+        self._clock, self._writer, self._log, self._every, self._scalars = clock, writer, log, log_every, scalars
+        self._sums: dict[int, list[float]] = {}
+
+    def state(self) -> dict[str, Any]:
+        """Return the sums of unfinished episodes and the length of the file, for a checkpoint."""
+        return {"sums": {k: list(v) for k, v in self._sums.items()}, "bytes": self._writer.size}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Go on from what :meth:`state` returned."""
+        self._sums = {k: list(v) for k, v in state["sums"].items()}
+
+    def on_train_batch_end(
+        self, trainer: lightning.Trainer, module: lightning.LightningModule, outputs: Any, batch: Any, batch_index: int
+    ) -> None:
+        """Add the batch to the sums; write the episodes that ended in it."""
+        self._add(batch.episode, outputs["step_loss"], outputs["step_accuracy"])
+        for finished in sorted(batch.finished, key=lambda e: e.index):
+            record = self._record(finished, module)
+            self.latest = record
+            if record["episode"] % self._every == 0:
+                self._write(record)
+
+    def _add(self, episode: torch.Tensor, loss: torch.Tensor, accuracy: torch.Tensor) -> None:
+        numbers = episode.flatten().tolist()
+        for number, one_loss, one_accuracy in zip(
+            numbers, loss.flatten().tolist(), accuracy.flatten().tolist(), strict=True
+        ):
+            if number >= 0:
+                sums = self._sums.setdefault(number, [0.0, 0.0, 0])
+                sums[0] += one_loss
+                sums[1] += one_accuracy
+                sums[2] += 1
+
+    def _record(self, finished: Any, module: lightning.LightningModule) -> dict[str, Any]:  # noqa: ANN401
+        loss, accuracy, steps = self._sums.pop(finished.index)
+        episode = finished.episode
+        clocks = self._clock.clocks
+        return {
+            "episode": finished.index + 1,
+            "avg_loss": loss / steps,
+            "avg_acc": accuracy / steps,
+            "episode_reward": float(episode.reward.sum()),
+            "total_steps": clocks.env_step,
+            "lr": module.learning_rate,
+            "timestamp": time.time(),
+            "env_step": clocks.env_step,
+            "decision_step": clocks.decision_step,
+            "optimizer_step": clocks.optimizer_step,
+            "grad_norm": module.grad_norm,
+            "length": steps,
+            "seed": episode.request.seed,
+            "scene_seed": episode.request.scene_seed,
+            "success": bool(episode.info.get("success", False)),
+            "attempts": episode.attempts,
+            "worker": episode.worker,
+            "segment": self._clock.segment,
+            "wall_time": self._clock.elapsed,
+            **self._clock.rates(),
+        }
+
+    def _write(self, record: dict[str, Any]) -> None:
+        self._writer.write(record)
+        self._log.add_train(
+            {
+                "step": record["optimizer_step"],
+                "epoch": 0,
+                "episode": record["episode"],
+                "env_step": record["env_step"],
+                "loss": record["avg_loss"],
+                "accuracy": record["avg_acc"],
+                "learning_rate": record["lr"],
+            }
+        )
+        named = {"train/loss": "avg_loss", "train/accuracy": "avg_acc", "train/lr": "lr", "train/grad_norm": "grad_norm"}
+        named |= {"env/reward": "episode_reward", "time/env_steps_per_s": "env_steps_per_s"}
+        named |= {"time/wait_env_share": "wait_env_share"}
+        self._scalars({tag: record[key] for tag, key in named.items()}, record["env_step"])

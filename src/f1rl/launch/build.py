@@ -1,0 +1,129 @@
+"""Build the parts of a run from its configuration."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+import lightning
+import torch
+
+from f1rl.config.schema import Config
+from f1rl.phases.base import OptimizerPlan
+from f1rl.rollout.datamodule import RolloutDataModule, RolloutPlan
+from f1rl.rollout.stream import WindowShape
+from f1rl_envs.workers import EpisodeWorkers
+
+PREDICTED_CAMERA = "wrist"
+
+
+def env_config(cfg: Config) -> dict[str, Any]:
+    """Return what :func:`f1rl_envs.registry.make` takes, from the groups ``env``, ``embodiment`` and ``control``."""
+    shared = {
+        "id": cfg.env.id,
+        "cameras": list(cfg.env.cameras),
+        "resolution": cfg.env.resolution,
+        "max_steps": cfg.env.max_steps,
+    }
+    if cfg.env.id == "toy":
+        return {**shared, "variant": cfg.env.variant}
+    r = cfg.env.randomization
+    return {
+        **shared,
+        "embodiment": cfg.embodiment.name,
+        "control_mode": cfg.control.mode,
+        "action_scale": cfg.control.action_scale,
+        "sim_freq": cfg.env.sim_freq,
+        "control_freq": cfg.env.control_freq,
+        "render_device": cfg.env.render_device,
+        "randomization": {
+            "random_background": r.random_background,
+            "random_light": r.random_light,
+            "random_appearance": r.random_appearance,
+            "cluttered_table": r.cluttered_table,
+            "num_objects": list(r.num_objects),
+        },
+    }
+
+
+def share_cores(cfg: Config) -> tuple[int, int]:
+    """Return the number of workers and of trainer threads, from the cores that this process may use."""
+    cores = max(1, len(os.sched_getaffinity(0)) // world_size(cfg))
+    workers = cfg.rollout.num_workers if cfg.rollout.num_workers != "auto" else max(1, cores - 1)
+    threads = cfg.trainer.cpu_threads if cfg.trainer.cpu_threads != "auto" else max(1, cores - workers)
+    return workers, threads
+
+
+def world_size(cfg: Config) -> int:
+    """Return the number of training processes."""
+    devices = cfg.trainer.devices
+    if devices == "auto":
+        devices = max(1, torch.cuda.device_count()) if cfg.trainer.accelerator != "cpu" else 1
+    return devices * cfg.trainer.num_nodes
+
+
+def build_data(cfg: Config, env: dict[str, Any], log_dir: Path | None, rank: int) -> RolloutDataModule:
+    """Start the workers and return the data of the run."""
+    workers = EpisodeWorkers(
+        env,
+        share_cores(cfg)[0],
+        slots_per_worker=cfg.rollout.slots_per_worker,
+        start_timeout=cfg.rollout.start_timeout,
+        step_timeout=cfg.rollout.step_timeout,
+        max_restarts=cfg.rollout.max_restarts,
+        log_dir=log_dir,
+    )
+    plan = RolloutPlan(
+        seed=cfg.seed,
+        num_episodes=cfg.phase.num_episodes,
+        scene_reset_interval=cfg.env.scene_reset_interval,
+        shape=WindowShape(cfg.phase.batch_size, cfg.bptt.length, cfg.model.obs_img_stride),
+        n_obs=cfg.model.n_obs_img_steps,
+        sequential=cfg.bptt.sequential_training,
+        camera=PREDICTED_CAMERA,
+        rank=rank,
+        world_size=world_size(cfg),
+    )
+    return RolloutDataModule(workers, plan)
+
+
+def optimizer_plan(cfg: Config) -> OptimizerPlan:
+    """Return how the parameters are updated, with the length of the run in optimizer steps."""
+    phase = cfg.phase
+    windows = phase.num_episodes * cfg.env.max_steps / (phase.batch_size * cfg.bptt.length * world_size(cfg))
+    return OptimizerPlan(
+        learning_rate=phase.learning_rate,
+        weight_decay=phase.weight_decay,
+        betas=phase.betas,
+        grad_clip=phase.grad_clip,
+        warmup_steps=phase.warmup_steps,
+        total_steps=math.ceil(windows / phase.accumulate_grad_batches),
+        schedule=phase.lr_schedule,
+        min_lr_ratio=phase.min_lr_ratio,
+    )
+
+
+def build_trainer(cfg: Config, callbacks: list[lightning.Callback]) -> lightning.Trainer:
+    """Return the trainer: one pass over the stream; records, checkpoints and progress are our own callbacks."""
+    t = cfg.trainer
+    return lightning.Trainer(
+        accelerator=t.accelerator,
+        devices=t.devices if t.devices != "auto" or t.accelerator != "cpu" else 1,
+        num_nodes=t.num_nodes,
+        strategy=t.strategy,
+        precision=t.precision,
+        detect_anomaly=t.detect_anomaly,
+        profiler=t.profiler,
+        accumulate_grad_batches=cfg.phase.accumulate_grad_batches,
+        max_epochs=1,
+        callbacks=callbacks,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        limit_val_batches=0,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+    )

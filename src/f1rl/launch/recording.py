@@ -1,0 +1,104 @@
+"""The recording of a run: files, views and the callbacks that feed them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import lightning
+from rich.console import Console
+
+from f1rl.callbacks.checkpoint import CheckpointCallback
+from f1rl.callbacks.clock import ClockCallback
+from f1rl.callbacks.episodes import EpisodeRecords
+from f1rl.callbacks.held_out import HeldOutEvaluation
+from f1rl.callbacks.media import EpisodeMedia
+from f1rl.callbacks.progress import ProgressCallback
+from f1rl.callbacks.tensorboard import TensorBoardView
+from f1rl.config.schema import Config
+from f1rl.launch.build import PREDICTED_CAMERA
+from f1rl.launch.rundir import RunDirectory
+from f1rl.records.clocks import Clocks
+from f1rl.records.jsonl import JsonlWriter
+from f1rl.records.media import MediaWriter
+from f1rl.records.training_log import TrainingLog
+from f1rl.rollout.datamodule import RolloutDataModule
+from f1rl.rollout.source import TokenizedEpisode
+
+VALIDATION_METRIC = "val_loss"
+
+
+@dataclass
+class Recording:
+    """Callbacks in the order in which they must run, and what to close at the end."""
+
+    callbacks: list[lightning.Callback]
+    history: TrainingLog
+    _closing: list[Callable[[], None]] = field(default_factory=list)
+
+    def close(self) -> None:
+        """Finish encodings and close files."""
+        for close in self._closing:
+            close()
+
+
+def record(
+    cfg: Config,
+    config: dict[str, Any],
+    directory: RunDirectory,
+    data: RolloutDataModule,
+    held_out: list[TokenizedEpisode],
+    console: Console,
+    stop_requested: Callable[[], str | None],
+) -> Recording:
+    """Open the files of the run and return the callbacks that write them; a resumed run goes on in the same files."""
+    saved = directory.checkpoint.training if directory.checkpoint else None
+    clocks = Clocks(**saved["clocks"]) if saved else Clocks()
+    clock = ClockCallback(clocks, directory.segment, lambda: data.waited)
+    metrics = directory.checkpoint.metrics if directory.checkpoint else None
+    history = TrainingLog(directory.path / "training_log.json", config, VALIDATION_METRIC, metrics)
+
+    writer = JsonlWriter(
+        directory.path / "episode_metrics.jsonl",
+        keep_bytes=saved["records"]["bytes"] if saved else 0,
+        superseded=directory.path / "logs" / f"superseded_{directory.segment}.jsonl",
+    )
+    media = MediaWriter()
+    closing: list[Callable[[], None]] = [media.close, writer.close]
+    scalars = _no_view
+    if cfg.logger.tensorboard:
+        view = TensorBoardView(directory.path / "tensorboard", clocks.env_step)
+        scalars = view.write
+        closing.append(view.close)
+
+    phase, spec = cfg.phase, data.workers.spec
+    records = EpisodeRecords(clock, writer, history, phase.log_every, scalars)
+    if saved:
+        records.load_state(saved["records"])
+    head = spec.camera_index("head") if "head" in spec.cameras else None
+    cameras = (head, spec.camera_index(PREDICTED_CAMERA))
+    callbacks = [
+        clock,
+        records,
+        HeldOutEvaluation(clock, held_out, phase.val_every, history, scalars),
+        EpisodeMedia(
+            directory.path, media, cameras, sample_every=phase.sample_every, video_every=phase.video_every
+        ),
+        ProgressCallback(console, clock, records, phase.num_episodes),
+        CheckpointCallback(
+            directory.path,
+            clock,
+            records,
+            history,
+            {"phase": phase.name, "config": config, "versions": directory.file.data["versions"]},
+            every=phase.save_every,
+            keep=phase.keep_checkpoints,
+            stop_requested=stop_requested,
+        ),
+    ]  # fmt: skip
+    return Recording(callbacks, history, closing)
+
+
+def _no_view(scalars: dict[str, float], step: int) -> None:
+    """Show nothing: no view is switched on."""

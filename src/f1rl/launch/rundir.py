@@ -1,0 +1,143 @@
+"""The run directory: never overwritten by accident, resumed where it stopped."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from f1rl import __file__ as package_file
+from f1rl.checkpoint import Checkpoint, list_checkpoints, load_checkpoint
+from f1rl.errors import ConfigError
+from f1rl.records.files import disk_error
+from f1rl.records.run_file import RunFile, git_state, versions
+
+# Keys that may differ between a checkpoint and the run that goes on from it: they change what is written and how fast
+# the data comes, not what is learned.
+_FREE = (
+    "name", "tags", "output_dir", "resume", "overwrite", "logger", "logging", "rollout",
+    "trainer.cpu_threads", "trainer.detect_anomaly", "trainer.profiler",
+    "phase.num_episodes", "phase.save_every", "phase.keep_checkpoints", "phase.log_every",
+    "phase.sample_every", "phase.video_every", "phase.val_every", "phase.tokenizer.cache_dir",
+)  # fmt: skip
+
+
+@dataclass
+class RunDirectory:
+    """Where a run writes, and what it goes on from."""
+
+    path: Path
+    file: RunFile
+    """``run.json``."""
+    checkpoint: Checkpoint | None
+    """State to go on from; None for a new run."""
+    segment: int
+    """How often the run was resumed."""
+
+
+def open_run(config: dict[str, Any]) -> RunDirectory:
+    """Create or re-open the run directory that ``config`` (plain, resolved) names.
+
+    Raises:
+        ConfigError: it holds another run, or the configuration differs from the checkpoint's where it must not.
+        CheckpointError: the checkpoint to resume from is missing or damaged.
+        EnvironmentFailure: the directory cannot be written.
+    """
+    path = Path(config["output_dir"])
+    checkpoint_at = _checkpoint_to_resume(path, config["resume"])
+    if config["overwrite"]:
+        _clear(path)
+    elif config["resume"] is None and (path / "run.json").exists():
+        _refuse(path)
+    checkpoint = load_checkpoint(checkpoint_at) if checkpoint_at else None
+    if checkpoint is not None:
+        _check_same(checkpoint.training.get("config", {}), config, checkpoint_at)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise disk_error(path, error) from error
+    file = RunFile(path / "run.json")
+    segment = file.data.get("segment", -1) + 1 if checkpoint else 0
+    file.update(
+        id=file.data.get("id", uuid.uuid4().hex[:12]),
+        name=config["name"],
+        phase=config["phase"]["name"],
+        seed=config["seed"],
+        tags=config["tags"],
+        status="starting",
+        segment=segment,
+        started=file.data.get("started", time.time()),
+        resumed_from=str(checkpoint_at) if checkpoint_at else None,
+        parents=file.data.get("parents", []),
+        versions=versions(),
+        git=git_state(Path(package_file).parent),
+    )
+    return RunDirectory(path, file, checkpoint, segment)
+
+
+def join_run(config: dict[str, Any]) -> RunDirectory:
+    """Return the run directory that rank 0 has opened, for another rank; nothing is written."""
+    path = Path(config["output_dir"])
+    checkpoint_at = _checkpoint_to_resume(path, config["resume"])
+    file = RunFile(path / "run.json")
+    checkpoint = load_checkpoint(checkpoint_at) if checkpoint_at else None
+    return RunDirectory(path, file, checkpoint, file.data.get("segment", 0))
+
+
+def _checkpoint_to_resume(path: Path, resume: str | None) -> Path | None:
+    if resume is None:
+        return None
+    if resume != "auto":
+        return Path(resume)
+    found = list_checkpoints(path)
+    return found[-1] if found else None
+
+
+def _clear(path: Path) -> None:
+    """Delete the run in ``path``; refuse to delete what is not one."""
+    if not path.exists():
+        return
+    if any(path.iterdir()) and not (path / "run.json").exists():
+        raise ConfigError(
+            f"overwrite=true would delete {path}, which is not empty and holds no run (no run.json). "
+            "Choose another output_dir, or empty it yourself"
+        )
+    shutil.rmtree(path)
+
+
+def _refuse(path: Path) -> None:
+    run = json.loads((path / "run.json").read_text())
+    raise ConfigError(
+        f"{path} holds run {run.get('name')} ({run.get('status')}). Continue it with resume=auto, replace it with "
+        "overwrite=true, or choose another output_dir=..."
+    )
+
+
+def _check_same(saved: dict[str, Any], config: dict[str, Any], origin: Path) -> None:
+    before, now = _flatten(saved), _flatten(config)
+    differing = [
+        key
+        for key in sorted(before.keys() | now.keys())
+        if before.get(key) != now.get(key) and not any(key == free or key.startswith(f"{free}.") for free in _FREE)
+    ]
+    if differing:
+        table = "\n".join(f"  {key}: {before.get(key)} in the checkpoint, {now.get(key)} now" for key in differing)
+        raise ConfigError(
+            f"{origin} was trained with another configuration:\n{table}\n"
+            "Give these keys their old values to go on, or start a new run with another output_dir=..."
+        )
+
+
+def _flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            flat |= _flatten(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = list(value) if isinstance(value, tuple) else value
+    return flat
+

@@ -1,0 +1,134 @@
+"""The frame tokenizer comes first: taken from the cache, or trained on random episodes and cached."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import logging
+import os
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.progress import track
+
+from f1rl.config.schema import Config
+from f1rl.models.tokenizer import FrameTokenizer
+from f1rl.models.tokenizer_training import fit_tokenizer
+from f1rl.records.files import write_atomically
+from f1rl.rollout.datamodule import RolloutDataModule
+
+log = logging.getLogger(__name__)
+
+TOKENIZER_SEED = 0
+"""Not the run's seed: runs that differ in their seed share one tokenizer, so that their losses can be compared."""
+
+
+def obtain_tokenizer(
+    cfg: Config, env: dict[str, Any], data: RolloutDataModule, console: Console, check: Callable[[], None]
+) -> FrameTokenizer:
+    """Return the frozen tokenizer for the pictures of ``env``.
+
+    Args:
+        cfg: the configuration.
+        env: the environment's part of it, as the workers got it.
+        data: collects the training frames if there is no cached tokenizer.
+        console: shows the progress.
+        check: called now and then; may raise to stop.
+    """
+    torch.manual_seed(TOKENIZER_SEED)
+    tokenizer = FrameTokenizer(cfg.model.tokenizer)
+    depends_on = tokenizer_dependencies(cfg, env)
+    path = tokenizer_cache(cfg) / f"tokenizer-{digest(depends_on)}.pt"
+    if not _load(tokenizer, path):
+        frames = _collect(cfg, data, console, check)
+        metrics = _fit(tokenizer, frames, cfg, console, check)
+        _save(tokenizer, path, depends_on, metrics)
+    return tokenizer.eval().requires_grad_(False)
+
+
+def tokenizer_dependencies(cfg: Config, env: dict[str, Any]) -> dict[str, Any]:
+    """Return everything that decides the trained tokenizer's weights."""
+    training = asdict(cfg.phase.tokenizer)
+    training.pop("cache_dir")
+    return {
+        "env": env,
+        "scene_reset_interval": cfg.env.scene_reset_interval,
+        "tokenizer": asdict(cfg.model.tokenizer),
+        "training": training,
+        "seed": TOKENIZER_SEED,
+        "torch": torch.__version__.split("+")[0],
+    }
+
+
+def digest(value: dict[str, Any]) -> str:
+    """Return a short hash of a plain structure."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def tokenizer_cache(cfg: Config) -> Path:
+    """Return the directory of trained tokenizers."""
+    if cfg.phase.tokenizer.cache_dir:
+        return Path(cfg.phase.tokenizer.cache_dir)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "f1rl"
+
+
+def _load(tokenizer: FrameTokenizer, path: Path) -> bool:
+    if not path.exists():
+        return False
+    try:
+        saved = torch.load(path, map_location="cpu", weights_only=True)
+        tokenizer.load_state_dict(saved["state"])
+    except Exception as error:  # torch raises half a dozen unrelated types for damaged files
+        log.warning("the cached tokenizer %s cannot be used (%s); training it again", path, error)
+        return False
+    log.info("tokenizer: %s (PSNR %.1f dB)", path, saved["metrics"]["psnr"])
+    return True
+
+
+def _collect(cfg: Config, data: RolloutDataModule, console: Console, check: Callable[[], None]) -> torch.Tensor:
+    count = cfg.phase.tokenizer.num_episodes
+    frames = []
+    for episode in track(
+        data.frames("tokenizer", count), "collecting frames for the tokenizer", total=count, console=console
+    ):
+        check()
+        frames.append(episode)
+    return torch.from_numpy(np.concatenate(frames))
+
+
+def _fit(
+    tokenizer: FrameTokenizer, frames: torch.Tensor, cfg: Config, console: Console, check: Callable[[], None]
+) -> dict[str, float]:
+    plan = cfg.phase.tokenizer
+    from rich.progress import Progress
+
+    with Progress(console=console) as bar:
+        task = bar.add_task("training the tokenizer", total=plan.steps)
+
+        def on_step(step: int, metrics: dict[str, float]) -> None:
+            check()
+            bar.update(task, completed=step + 1)
+
+        metrics = fit_tokenizer(
+            tokenizer,
+            frames,
+            steps=plan.steps,
+            batch_size=plan.batch_size,
+            lr=plan.learning_rate,
+            seed=TOKENIZER_SEED,
+            on_step=on_step,
+        )
+    log.info("tokenizer trained on %d frames: %s", len(frames), {k: round(v, 3) for k, v in metrics.items()})
+    return metrics
+
+
+def _save(tokenizer: FrameTokenizer, path: Path, depends_on: dict[str, Any], metrics: dict[str, float]) -> None:
+    buffer = io.BytesIO()
+    torch.save({"state": tokenizer.state_dict(), "depends_on": json.dumps(depends_on), "metrics": metrics}, buffer)
+    write_atomically(path, buffer.getvalue())

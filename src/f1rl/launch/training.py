@@ -1,0 +1,190 @@
+"""A training run from start to end: directory, workers, tokenizer, model, fit, summary."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from typing import Any
+
+import lightning
+import numpy as np
+import torch
+from omegaconf import OmegaConf
+from rich.console import Console
+from rich.logging import RichHandler
+
+from f1rl.callbacks.checkpoint import restore_random_state
+from f1rl.callbacks.clock import ClockCallback
+from f1rl.checkpoint import load_model_weights
+from f1rl.config.schema import Config
+from f1rl.config.typed import to_tree
+from f1rl.errors import Interrupted
+from f1rl.launch.build import build_data, build_trainer, env_config, optimizer_plan, share_cores
+from f1rl.launch.devices import local_rank
+from f1rl.launch.recording import record
+from f1rl.launch.rundir import RunDirectory, join_run, open_run
+from f1rl.launch.signals import StopSignal
+from f1rl.launch.summary import print_summary
+from f1rl.launch.tokenizer import obtain_tokenizer
+from f1rl.models.f1 import F1Model
+from f1rl.models.tokenizer import FrameTokenizer
+from f1rl.phases.teacher import TeacherModule
+from f1rl.records.clocks import Clocks
+from f1rl.records.files import write_atomically
+from f1rl.records.logs import start_logging
+from f1rl.rollout.datamodule import RolloutDataModule
+from f1rl.rollout.source import Encode
+
+
+def train(cfg: Config) -> dict[str, Any]:
+    """Train as ``cfg`` says and return the final held-out metrics.
+
+    Raises:
+        F1RLError: of the kind that fits; ``run.json`` says how the run ended in any case.
+    """
+    stop = StopSignal()
+    stop.install()
+    rank, config = local_rank(), to_tree(cfg)
+    console = Console(quiet=rank > 0)
+    directory = open_run(config) if rank == 0 else join_run(config)
+    _start_messages(cfg, directory, console)
+    torch.set_num_threads(share_cores(cfg)[1])
+    with _status(directory, rank):
+        if rank == 0:
+            write_atomically(directory.path / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(config)).encode())
+        with closing(build_data(cfg, env_config(cfg), directory.path / "logs" / "env", rank)) as data:
+            if rank == 0:
+                return _lead(cfg, config, directory, data, console, stop)
+            _follow(cfg, directory, data, console, stop)
+            return {}
+
+
+def _lead(
+    cfg: Config,
+    config: dict[str, Any],
+    directory: RunDirectory,
+    data: RolloutDataModule,
+    console: Console,
+    stop: StopSignal,
+) -> dict[str, Any]:
+    """Train on rank 0, which keeps the records."""
+    with _timed(directory, "tokenizer"):
+        module = _module(cfg, directory, data, console, stop)
+    with _timed(directory, "held_out_episodes"):
+        held_out = data.tokenized("held_out", cfg.phase.val_episodes)
+    stop.raise_if_requested()
+    recording = record(cfg, config, directory, data, held_out, console, stop.requested)
+    with closing(recording):
+        directory.file.update(status="training")
+        _fit(cfg, directory, data, module, [*recording.callbacks, _Handlers(stop), _FirstStep(directory)])
+    return print_summary(console, directory.path, recording.history)
+
+
+def _follow(
+    cfg: Config, directory: RunDirectory, data: RolloutDataModule, console: Console, stop: StopSignal
+) -> None:
+    """Train on another rank, which keeps none."""
+    module = _module(cfg, directory, data, console, stop)
+    saved = directory.checkpoint.training if directory.checkpoint else None
+    clocks = Clocks(**saved["clocks"]) if saved else Clocks()
+    _fit(cfg, directory, data, module, [ClockCallback(clocks, directory.segment, lambda: data.waited), _Handlers(stop)])
+
+
+def _module(
+    cfg: Config, directory: RunDirectory, data: RolloutDataModule, console: Console, stop: StopSignal
+) -> TeacherModule:
+    """Return the phase with its model, as new or as the checkpoint left it."""
+    tokenizer = obtain_tokenizer(cfg, env_config(cfg), data, console, stop.raise_if_requested)
+    data.set_encoder(_encoder(tokenizer), tokenizer.num_tokens)
+    lightning.seed_everything(cfg.seed, verbose=False)
+    model = F1Model(cfg.model, tokenizer, memory_backprop=cfg.bptt.memory_backprop)
+    module = TeacherModule(
+        model, optimizer_plan(cfg), carry_memory=cfg.bptt.sequential_training, camera=data.camera
+    )  # fmt: skip
+    if directory.checkpoint is not None:
+        load_model_weights(model, directory.checkpoint.model, directory.path)
+        module.load_training_state(directory.checkpoint.training["module"])
+        data.position = directory.checkpoint.training["position"]
+    return module
+
+
+def _fit(
+    cfg: Config,
+    directory: RunDirectory,
+    data: RolloutDataModule,
+    module: TeacherModule,
+    callbacks: list[lightning.Callback],
+) -> None:
+    with warnings.catch_warnings():
+        # The stream has no length and needs no worker processes of a loader; Lightning warns of both.
+        warnings.filterwarnings("ignore", module="lightning")
+        trainer = build_trainer(cfg, callbacks)
+        if directory.checkpoint is not None:
+            restore_random_state(directory.checkpoint.training["random"])
+        trainer.fit(module, datamodule=data)
+
+
+def _encoder(tokenizer: FrameTokenizer) -> Encode:
+    def encode(frames: np.ndarray) -> np.ndarray:
+        device = next(tokenizer.parameters()).device
+        with torch.no_grad():
+            return tokenizer.encode(torch.from_numpy(np.ascontiguousarray(frames)).to(device)).cpu().numpy()
+
+    return encode
+
+
+class _Handlers(lightning.Callback):
+    """Take the signals back: Lightning installs handlers of its own when fitting begins."""
+
+    def __init__(self, stop: StopSignal) -> None:
+        self._stop = stop
+
+    def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
+        self._stop.install()
+
+
+class _FirstStep(lightning.Callback):
+    """Record how long it took until the first optimizer step."""
+
+    def __init__(self, directory: RunDirectory) -> None:
+        self._directory, self._started = directory, time.perf_counter()
+
+    def on_train_batch_end(self, *arguments: Any) -> None:
+        if self._started is not None:
+            self._directory.file.timing("first_optimizer_step", time.perf_counter() - self._started)
+            self._started = None
+
+
+@contextmanager
+def _timed(directory: RunDirectory, name: str) -> Iterator[None]:
+    started = time.perf_counter()
+    yield
+    directory.file.timing(name, time.perf_counter() - started)
+
+
+@contextmanager
+def _status(directory: RunDirectory, rank: int) -> Iterator[None]:
+    """Keep ``status`` in ``run.json`` true: done, interrupted, or failed and why."""
+    set_status: Callable[..., None] = directory.file.update if rank == 0 else lambda **_: None
+    try:
+        yield
+    except (Interrupted, KeyboardInterrupt) as error:
+        set_status(status="interrupted", error=str(error))
+        raise
+    except BaseException as error:
+        set_status(status="failed", error=f"{type(error).__name__}: {error}")
+        raise
+    set_status(status="done", error=None, ended=time.time())
+
+
+def _start_messages(cfg: Config, directory: RunDirectory, console: Console) -> None:
+    handler = RichHandler(console=console, show_path=False, log_time_format="[%H:%M:%S]")
+    start_logging(
+        directory.path / "logs",
+        console=handler,
+        console_level=cfg.logging.console_level,
+        file_level=cfg.logging.file_level,
+        to_file=cfg.logging.enable_file_logging and local_rank() == 0,
+    )

@@ -1,0 +1,3 @@
+"""What each phase learns, one LightningModule each."""
+
+from __future__ import annotations

@@ -1,0 +1,106 @@
+"""What the phases share: optimizer, schedule, gradient clipping that notices divergence."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import lightning
+import torch
+
+from f1rl.errors import DivergedError
+
+
+@dataclass(frozen=True)
+class OptimizerPlan:
+    """How parameters are updated."""
+
+    learning_rate: float
+    weight_decay: float
+    betas: tuple[float, float]
+    grad_clip: float
+    """Largest global gradient norm."""
+    warmup_steps: int
+    total_steps: int
+    """Optimizer steps of the whole run; the end of the cosine."""
+    schedule: str
+    """``cosine`` or ``constant``."""
+    min_lr_ratio: float
+    """Learning rate at the end of the cosine, as a share of its peak."""
+
+    def scale(self, step: int) -> float:
+        """Return the factor on the learning rate at optimizer step ``step``."""
+        if step < self.warmup_steps:
+            return (step + 1) / self.warmup_steps
+        if self.schedule == "constant":
+            return 1.0
+        progress = min(1.0, (step - self.warmup_steps) / max(1, self.total_steps - self.warmup_steps))
+        return self.min_lr_ratio + (1 - self.min_lr_ratio) * 0.5 * (1 + math.cos(math.pi * progress))
+
+
+class PhaseModule(lightning.LightningModule):
+    """A phase: the model, its optimizer, and the memory state carried across windows."""
+
+    def __init__(self, model: torch.nn.Module, plan: OptimizerPlan) -> None:
+        """Wrap ``model``; only its parameters with ``requires_grad`` are trained."""
+        super().__init__()
+        self.model, self.plan = model, plan
+        self.memory: torch.Tensor | None = None
+        """``[num_layers, B, hidden]`` after the last window, detached; None before the first."""
+        self.grad_norm = 0.0
+        """Global gradient norm of the last update, before clipping."""
+        self._optimizer_states: dict[str, Any] | None = None
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        """Return AdamW and its schedule, restored if a checkpoint gave them states."""
+        plan = self.plan
+        trained = [p for p in self.model.parameters() if p.requires_grad]
+        matrices = [p for p in trained if p.ndim > 1]
+        vectors = [p for p in trained if p.ndim <= 1]  # norms and biases are not decayed
+        groups = [{"params": matrices, "weight_decay": plan.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
+        optimizer = torch.optim.AdamW(groups, lr=plan.learning_rate, betas=plan.betas)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, plan.scale)
+        if self._optimizer_states is not None:
+            optimizer.load_state_dict(self._optimizer_states["optimizer"])
+            schedule.load_state_dict(self._optimizer_states["schedule"])
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: torch.optim.Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clip the global gradient norm; called before every update.
+
+        Raises:
+            DivergedError: the loss or a gradient is not finite; the parameters are as they were.
+        """
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.plan.grad_clip)
+        self.grad_norm = float(norm)
+        if not math.isfinite(self.grad_norm):
+            raise DivergedError(
+                f"the gradient of the update after {self.trainer.global_step} optimizer steps of this segment is "
+                f"{self.grad_norm}; the parameters were not changed by it. Lower phase.learning_rate (now "
+                f"{self.plan.learning_rate:g}) or raise phase.warmup_steps, then continue with resume=auto; debug=nan "
+                "names the operation that produced it"
+            )
+
+    @property
+    def learning_rate(self) -> float:
+        """Learning rate of the next update."""
+        return self.lr_schedulers().get_last_lr()[0]
+
+    def training_state(self) -> dict[str, Any]:
+        """Return optimizer, schedule and memory, for a checkpoint."""
+        return {
+            "optimizer": self.optimizers().state_dict(),
+            "schedule": self.lr_schedulers().state_dict(),
+            "memory": self.memory,
+        }
+
+    def load_training_state(self, state: dict[str, Any]) -> None:
+        """Restore what :meth:`training_state` returned; call before training starts."""
+        self._optimizer_states = {"optimizer": state["optimizer"], "schedule": state["schedule"]}
+        self.memory = state["memory"]

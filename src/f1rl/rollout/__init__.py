@@ -1,0 +1,3 @@
+"""From episodes to training windows: seeds, collection, token encoding, batches."""
+
+from __future__ import annotations
