@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
 from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from f1rl.config.compose import ROOT, compose, conf_dir, groups, parse
 from f1rl.config.schema import Config
 from f1rl.config.typed import from_tree
-from f1rl.errors import F1RLError, Interrupted, Preempted, UsageError
+from f1rl.errors import ConfigError, F1RLError, Interrupted, Preempted, UsageError
 
 if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override
@@ -31,7 +33,7 @@ def job_name(number: int | str, overrides: str) -> str:
     return f"{number}_{values}" if values else str(number)
 
 
-# Hydra resolves directory names in the process of the job, which imports this module for its task.
+# Called by hydra.sweep.subdir in conf/config.yaml, in the process of the job, which imports this module for its task.
 OmegaConf.register_new_resolver("f1rl_job_name", job_name, replace=True)
 
 
@@ -53,16 +55,17 @@ def run_all(overrides: Sequence[str]) -> None:
         )
     for job in combinations(parsed):
         compose(job)
-    fixed = [f"'{override.key_or_group}'" for override in parsed if not override.is_sweep_override()]
+    fixed = ["output_dir", *(override.key_or_group for override in parsed if not override.is_sweep_override())]
     words = [_spell(override) for override in parsed]
     words += [
-        "++output_dir=${hydra:runtime.output_dir}",
-        f"hydra.job.config.override_dirname.exclude_keys=[output_dir,{','.join(fixed)}]",
+        "output_dir=${hydra:runtime.output_dir}",
+        f"hydra.job.config.override_dirname.exclude_keys={fixed!r}",
     ]
-    if not any(override.key_or_group == "hydra.sweep.subdir" for override in parsed):
-        words.append("hydra.sweep.subdir=${f1rl_job_name:${hydra.job.num},${hydra.job.override_dirname}}")
-    with initialize_config_dir(str(conf_dir()), version_base="1.3", job_name="f1rl"):
-        GlobalHydra.instance().hydra.multirun(ROOT, run_job, words)
+    try:
+        with initialize_config_dir(str(conf_dir()), version_base="1.3", job_name="f1rl"):
+            GlobalHydra.instance().hydra.multirun(ROOT, run_job, words)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(f"the sweep cannot be run: {error}") from error
 
 
 def combinations(parsed: Iterable[Override]) -> Iterator[list[str]]:
