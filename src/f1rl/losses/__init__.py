@@ -1,0 +1,1 @@
+"""Losses and the baselines they are compared with, as pure functions."""

@@ -1,0 +1,1 @@
+"""The model: VQ tokenizer, understanding and generation experts, memory, world-model head."""

@@ -1,0 +1,285 @@
+"""The sizes of the model as frozen dataclasses; the numbers live in ``conf/model/*.yaml``."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from types import UnionType
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class TokenizerConfig:
+    """Multi-scale residual VQ autoencoder of one camera's picture."""
+
+    image_size: int
+    """Height and width in pixels that the encoder sees; other sizes are resized to it."""
+    patch: int
+    """Pixel-unshuffle factor before the encoder (1: the encoder sees single pixels)."""
+    widths: tuple[int, ...]
+    """Channels of each encoder level; every level but the last halves the resolution."""
+    res_blocks: int
+    """Residual blocks of each encoder level."""
+    norm_groups: int
+    """Groups of the group norms; divides every width."""
+    attention: bool
+    """Self-attention at the lowest resolution."""
+    linear_path: bool
+    """Adds one linear map from patches to latents and back; fitting starts it at the principal components, so that
+    the networks only learn what is missing. False for published weights."""
+    scales: tuple[int, ...]
+    """Side lengths of the token maps from coarse to fine; the last one is the latent grid."""
+    codebook_size: int
+    """Codes shared by all scales (``V``)."""
+    codebook_dim: int
+    """Width of a code and channels of the latent grid (``D``)."""
+    phi_count: int
+    """Convolutions that smooth up-sampled codes, shared by neighbouring scales."""
+    phi_ratio: float
+    """Weight of the smoothing convolution against the identity, in [0, 1]."""
+    commitment: float
+    """Weight of the loss that pulls the encoder to its codes."""
+    gradient_loss: float
+    """Weight of the loss on differences of neighbouring pixels, which keeps edges."""
+
+    @property
+    def downsample(self) -> int:
+        """Pixels per latent cell along one side."""
+        return self.patch * 2 ** (len(self.widths) - 1)
+
+    @property
+    def num_tokens(self) -> int:
+        """Tokens ``L`` of one picture."""
+        return sum(side * side for side in self.scales)
+
+
+@dataclass(frozen=True)
+class AttentionConfig:
+    """What all experts must share, because their queries, keys and values meet in one attention."""
+
+    layers: int
+    heads: int
+    kv_heads: int
+    head_dim: int
+    rope_theta: float
+    """Base of the rotary position frequencies."""
+    init_std: float
+    """Standard deviation of the initial weights of the experts' projections."""
+
+
+@dataclass(frozen=True)
+class VisionConfig:
+    """SigLIP vision tower."""
+
+    image_size: int
+    """Height and width in pixels that the tower sees; other sizes are resized to it."""
+    patch_size: int
+    width: int
+    mlp_width: int
+    layers: int
+    heads: int
+
+
+@dataclass(frozen=True)
+class UndConfig:
+    """Understanding expert: a PaliGemma without its language-model head."""
+
+    width: int
+    mlp_width: int
+    vocab_size: int
+    vision: VisionConfig
+
+
+@dataclass(frozen=True)
+class GenConfig:
+    """Generation expert: predicts the tokens of the next picture."""
+
+    width: int
+    mlp_width: int
+    history: str
+    """``latent``: one token per cell of the complete past latents. ``scales``: the coarse-to-fine inputs of the
+    published weights, which leave the finest codes out."""
+
+
+@dataclass(frozen=True)
+class PromptConfig:
+    """Text that the understanding expert reads with every picture."""
+
+    text: str
+    tokenizer: str | None
+    """Folder or hub name of a pretrained tokenizer; null spells the text in bytes."""
+
+
+@dataclass(frozen=True)
+class MemoryConfig:
+    """Recurrent memory over the steps of an episode."""
+
+    enabled: bool
+    """False clears the memory before every step: the same network without a past."""
+    hidden: int
+    num_layers: int
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Everything that decides the architecture."""
+
+    image_size: int
+    """Height and width in pixels of the pictures handed to the model."""
+    n_obs_img_steps: int
+    """Past pictures and actions that the model sees at once, the current one included."""
+    obs_img_stride: int
+    """Control steps between two of them."""
+    n_pred_img_steps: int
+    """How many steps ahead the predicted picture lies; 1 is supported."""
+    state_dim: int
+    """Padded width of state vectors."""
+    action_dim: int
+    """Padded width of action vectors."""
+    und_sees_history: bool
+    """Whether the understanding expert attends to the history tokens, as in the published weights."""
+    tokenizer: TokenizerConfig
+    prompt: PromptConfig
+    attention: AttentionConfig
+    und: UndConfig
+    gen: GenConfig
+    memory: MemoryConfig
+
+    def __post_init__(self) -> None:
+        """Check the rules between keys.
+
+        Raises:
+            ValueError: naming every key that breaks a rule.
+        """
+        problems = [message for broken, message in _rules(self) if broken]
+        if problems:
+            raise ValueError("the model configuration is inconsistent:\n  " + "\n  ".join(problems))
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> ModelConfig:
+        """Build the configuration from plain nested dictionaries, such as a parsed ``conf/model/tiny.yaml``.
+
+        Raises:
+            ValueError: for an unknown or missing key, a wrong type, or keys that contradict each other.
+        """
+        return _build(cls, values, "model")
+
+
+def _rules(config: ModelConfig) -> list[tuple[bool, str]]:
+    vq, attention, vision = config.tokenizer, config.attention, config.und.vision
+    numbers = [
+        ("model.image_size", config.image_size),
+        ("model.n_obs_img_steps", config.n_obs_img_steps),
+        ("model.obs_img_stride", config.obs_img_stride),
+        ("model.state_dim", config.state_dim),
+        ("model.action_dim", config.action_dim),
+        ("model.tokenizer.patch", vq.patch),
+        ("model.tokenizer.res_blocks", vq.res_blocks),
+        ("model.tokenizer.norm_groups", vq.norm_groups),
+        ("model.tokenizer.codebook_dim", vq.codebook_dim),
+        ("model.tokenizer.phi_count", vq.phi_count),
+        ("model.attention.layers", attention.layers),
+        ("model.attention.kv_heads", attention.kv_heads),
+        ("model.und.vision.patch_size", vision.patch_size),
+        ("model.und.vision.heads", vision.heads),
+        ("model.memory.hidden", config.memory.hidden),
+        ("model.memory.num_layers", config.memory.num_layers),
+    ]
+    rules = [(value < 1, f"{key} is {value}, it must be at least 1") for key, value in numbers]
+    if any(broken for broken, _ in rules):
+        return rules
+    grid, rest = divmod(vq.image_size, vq.downsample)
+    return [
+        (config.n_pred_img_steps != 1, f"model.n_pred_img_steps is {config.n_pred_img_steps}, only 1 is supported"),
+        (
+            rest != 0,
+            f"model.tokenizer.image_size is {vq.image_size}, not divisible by the downsampling {vq.downsample} that "
+            "model.tokenizer.patch and the number of model.tokenizer.widths give",
+        ),
+        (
+            not vq.scales or vq.scales[0] != 1 or list(vq.scales) != sorted(set(vq.scales)),
+            f"model.tokenizer.scales is {list(vq.scales)}, it must rise from 1",
+        ),
+        (
+            rest == 0 and vq.scales[-1:] != (grid,),
+            f"model.tokenizer.scales ends with {vq.scales[-1:]}, the latent grid of "
+            f"model.tokenizer.image_size {vq.image_size} / downsampling {vq.downsample} is {grid}",
+        ),
+        (
+            any(width % vq.norm_groups for width in vq.widths),
+            f"model.tokenizer.norm_groups is {vq.norm_groups}, it must divide model.tokenizer.widths {list(vq.widths)}",
+        ),
+        (vq.codebook_size < 2, f"model.tokenizer.codebook_size is {vq.codebook_size}, it must be at least 2"),
+        (
+            not 0.0 <= vq.phi_ratio <= 1.0,
+            f"model.tokenizer.phi_ratio is {vq.phi_ratio}, it must lie in [0, 1]",
+        ),
+        (
+            attention.heads % attention.kv_heads != 0,
+            f"model.attention.heads is {attention.heads}, not divisible by model.attention.kv_heads "
+            f"{attention.kv_heads}",
+        ),
+        (
+            attention.head_dim % 2 != 0,
+            f"model.attention.head_dim is {attention.head_dim}, rotary positions need it even",
+        ),
+        (
+            vision.image_size % vision.patch_size != 0,
+            f"model.und.vision.image_size is {vision.image_size}, not divisible by model.und.vision.patch_size "
+            f"{vision.patch_size}",
+        ),
+        (
+            vision.width % vision.heads != 0,
+            f"model.und.vision.width is {vision.width}, not divisible by model.und.vision.heads {vision.heads}",
+        ),
+        (
+            config.prompt.tokenizer is None and config.und.vocab_size < 256 + 3,
+            f"model.und.vocab_size is {config.und.vocab_size}, spelling the prompt in bytes needs at least 259",
+        ),
+        (config.prompt.text == "", "model.prompt.text is empty, the understanding expert needs at least one token"),
+        (
+            config.gen.history not in ("latent", "scales"),
+            f"model.gen.history is {config.gen.history!r}, it must be 'latent' or 'scales'",
+        ),
+    ]
+
+
+def _build(cls: type[T], values: object, path: str) -> T:
+    if not isinstance(values, Mapping):
+        raise ValueError(f"{path} is {values!r}, it must be a mapping with the keys {_keys(cls)}")
+    names = [field.name for field in fields(cls)]  # type: ignore[arg-type]
+    for key in values:
+        if key not in names:
+            close = difflib.get_close_matches(str(key), names, n=1)
+            hint = f"; did you mean {close[0]}?" if close else f"; allowed are {_keys(cls)}"
+            raise ValueError(f"{path} has no key {key!r}{hint}")
+    missing = [f"{path}.{name}" for name in names if name not in values]
+    if missing:
+        raise ValueError(f"missing in the model configuration: {', '.join(missing)}")
+    types = get_type_hints(cls)
+    return cls(**{name: _convert(types[name], values[name], f"{path}.{name}") for name in names})
+
+
+def _convert(kind: Any, value: Any, path: str) -> Any:
+    """Return ``value`` as ``kind``; only lists become tuples and integers floats, nothing else is bent to fit."""
+    if is_dataclass(kind):
+        return _build(kind, value, path)  # type: ignore[arg-type]
+    if get_origin(kind) is UnionType:
+        inner = next(arg for arg in get_args(kind) if arg is not type(None))
+        return None if value is None else _convert(inner, value, path)
+    if get_origin(kind) is tuple:
+        if isinstance(value, str) or not hasattr(value, "__iter__"):
+            raise ValueError(f"{path} is {value!r}, it must be a list")
+        return tuple(_convert(get_args(kind)[0], item, f"{path}[{i}]") for i, item in enumerate(value))
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        raise ValueError(f"{path} is {value!r}, it must be of type {kind.__name__}")
+    return value
+
+
+def _keys(cls: type) -> str:
+    return ", ".join(field.name for field in fields(cls))

@@ -1,0 +1,139 @@
+"""The world model: what the wrist camera will see next, given what was seen and done."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+
+from f1rl.models.config import ModelConfig
+from f1rl.models.experts import build_expert, build_vlm, prompt_tokens
+from f1rl.models.frame_tokens import FrameTokens
+from f1rl.models.interface import WorldModelInputs, WorldModelOutput
+from f1rl.models.joint_attention import Cache, joint_attention
+from f1rl.models.memory import Memory
+from f1rl.models.tokenizer import FrameTokenizer, normalise_images
+
+
+class F1Model(nn.Module):
+    """Understanding and generation expert of F1-VLA with a recurrent memory.
+
+    A window of ``B`` streams and ``T`` steps runs in three parts. The *prefix* of all ``B * T`` steps at once: pictures
+    and prompt, past frames. The *memory*, step by step. The *suffix* of all steps at once: memory, state, actions and
+    the next frame's scales, coarse to fine, where a scale sees the scales before it.
+
+    Args:
+        config: sizes.
+        tokenizer: trained; it is frozen, and stays in evaluation mode.
+    """
+
+    suffix_block: Tensor
+    prompt: Tensor
+
+    def __init__(self, config: ModelConfig, tokenizer: FrameTokenizer) -> None:
+        super().__init__()
+        self.config = config
+        self.tokenizer = tokenizer.requires_grad_(False).eval()
+        self.vlm = build_vlm(config)
+        self.gen = build_expert(config.attention, config.gen.width, config.gen.mlp_width)
+        self.frames = FrameTokens(config)
+        self.memory = Memory(config.memory, config.und.width + config.state_dim + config.action_dim)
+        width = config.gen.width
+        self.memory_token = nn.Linear(config.memory.hidden, width)
+        nn.init.normal_(self.memory_token.weight, std=0.02)  # small, but with a gradient from the first step
+        self.state_token = nn.Linear(config.state_dim, width)
+        self.action_token = nn.Linear(config.action_dim, width)
+        self.register_buffer("prompt", prompt_tokens(config.prompt), persistent=False)
+        context = torch.full((2 + config.n_obs_img_steps,), -1)
+        self.register_buffer("suffix_block", torch.cat([context, self.frames.scale_of]), persistent=False)
+
+    def train(self, mode: bool = True) -> F1Model:
+        """Set the mode of all but the tokenizer, whose codebook would move in training mode."""
+        super().train(mode)
+        self.tokenizer.eval()
+        return self
+
+    def initial_memory(self, batch_size: int, device: torch.device | str) -> Tensor:
+        """Return the memory before a first step: zeros ``float32 [layers, B, hidden]``."""
+        return self.memory.initial(batch_size, device)
+
+    def forward(self, inputs: WorldModelInputs, memory: Tensor, *, memory_backprop: bool = True) -> WorldModelOutput:
+        """Predict the next frames, each scale given the true coarser ones.
+
+        Args:
+            inputs: a window with ``target``.
+            memory: ``float32 [layers, B, hidden]`` before the window.
+            memory_backprop: whether gradients flow through the memory from step to step.
+
+        Raises:
+            ValueError: if ``target`` is missing or ``memory`` does not fit.
+        """
+        if inputs.target is None:
+            raise ValueError("inputs.target is None; training needs the tokens of the next frames")
+        cache, context, memory = self._observe(inputs, memory, memory_backprop)
+        scales = self.frames.next_frame(self.tokenizer.scale_inputs(inputs.target.flatten(0, 1)), begin=0)
+        hidden, _ = self._suffix(torch.cat([context, scales], dim=1), cache, begin=0)
+        logits = self.frames.logits(hidden[:, context.shape[1] :])
+        return WorldModelOutput(logits.unflatten(0, inputs.is_first.shape), memory)
+
+    @torch.no_grad()
+    def predict(self, inputs: WorldModelInputs, memory: Tensor) -> tuple[Tensor, Tensor]:
+        """Generate the next frames greedily, scale by scale, each given the coarser ones that were generated.
+
+        Returns:
+            Tokens ``int64 [B, T, L]`` and the memory ``float32 [layers, B, hidden]`` after the window.
+
+        Raises:
+            ValueError: if ``memory`` does not fit.
+        """
+        cache, context, memory = self._observe(inputs, memory, memory_backprop=True)
+        tokens = torch.empty(len(context), 0, dtype=torch.long, device=context.device)
+        start = self.frames.next_frame(context.new_zeros(len(context), 0, self.config.tokenizer.codebook_dim), begin=0)
+        step, begin = torch.cat([context, start], dim=1), 0
+        for side in self.config.tokenizer.scales:
+            if side > 1:
+                scale = self.tokenizer.next_scale_input(tokens)
+                step = self.frames.next_frame(scale, begin=tokens.shape[1])
+            hidden, cache = self._suffix(step, cache, begin)
+            begin += step.shape[1]
+            best = self.frames.logits(hidden[:, -side * side :]).argmax(-1)
+            tokens = torch.cat([tokens, best], dim=1)
+        return tokens.unflatten(0, inputs.is_first.shape), memory
+
+    def _observe(self, inputs: WorldModelInputs, memory: Tensor, memory_backprop: bool) -> tuple[Cache, Tensor, Tensor]:
+        """Return the prefix cache, the context tokens ``[B * T, n, width]`` and the memory after the window."""
+        batch, steps = inputs.is_first.shape
+        self.memory.check(memory, batch)
+        cache, pooled = self._prefix(inputs.image.flatten(0, 1), inputs.token_history.flatten(0, 1))
+        features = torch.cat([pooled.unflatten(0, (batch, steps)), inputs.state, inputs.prev_action], dim=-1)
+        recalled, memory = self.memory(features, inputs.is_first, memory, backprop=memory_backprop)
+        single = torch.stack([self.memory_token(recalled), self.state_token(inputs.state)], dim=2)
+        context = torch.cat([single, self.action_token(inputs.action_history)], dim=2)
+        return cache, context.flatten(0, 1), memory
+
+    def _prefix(self, image: Tensor, history: Tensor) -> tuple[Cache, Tensor]:
+        """Run ``image uint8 [N, C, 3, H, W]``, the prompt and ``history int64 [N, n_obs, L]`` through the experts.
+
+        Returns:
+            The cache, and the mean ``[N, width]`` of the understanding expert's outputs.
+        """
+        pixels = normalise_images(image.flatten(0, 1), self.config.und.vision.image_size)
+        seen = self.vlm.get_image_features(pixels).pooler_output.unflatten(0, image.shape[:2]).flatten(1, 2)
+        text = self.vlm.language_model.embed_tokens(self.prompt)
+        und = torch.cat([seen, text.expand(len(seen), -1, -1)], dim=1)
+        past = self.frames.history(self.tokenizer, history)
+        if self.config.und_sees_history:
+            (und, _), cache = joint_attention([self.vlm.language_model, self.gen], [und, past], [], None)
+        else:
+            (und,), cache = joint_attention([self.vlm.language_model], [und], [], None)
+            _, cache = joint_attention([self.gen], [past], cache, None)
+        return cache, und.mean(dim=1)
+
+    def _suffix(self, tokens: Tensor, cache: Cache, begin: int) -> tuple[Tensor, Cache]:
+        """Run the suffix tokens ``begin ...`` after the cached ones; each block sees the blocks up to itself."""
+        end = begin + tokens.shape[1]
+        block = self.suffix_block
+        mask = block[None, :end] <= block[begin:end, None]
+        mask = F.pad(mask, (cache[0][0].shape[2] - begin, 0), value=True)
+        (hidden,), cache = joint_attention([self.gen], [tokens], cache, mask)
+        return hidden, cache
