@@ -1,4 +1,4 @@
-PYTHON := .venv/bin/python
+PY := .venv/bin/python
 CHECKED := src tests scripts benchmarks
 
 .DEFAULT_GOAL := help
@@ -11,22 +11,22 @@ setup: ## Install system packages (where allowed) and the package with its tools
 	@scripts/setup.sh
 
 demo: setup ## Train a world model on the simulator on a short preset: minutes on two cores, no GPU needed
-	$(PYTHON) -m f1rl experiment=demo overwrite=true
+	$(PY) -m f1rl experiment=demo overwrite=true
 
 test: lint ## Run every check and test
-	$(PYTHON) -m pytest
+	$(PY) -m pytest
 
 lint: setup ## Check style, formatting and spelling
-	$(PYTHON) -m ruff check $(wildcard $(CHECKED))
-	$(PYTHON) -m ruff format --check $(wildcard $(CHECKED))
-	$(PYTHON) -m codespell_lib $(wildcard $(CHECKED) conf docs *.md)
+	$(PY) -m ruff check $(wildcard $(CHECKED))
+	$(PY) -m ruff format --check $(wildcard $(CHECKED))
+	$(PY) -m codespell_lib $(wildcard $(CHECKED) conf docs *.md)
 
 format: setup ## Rewrite the code in the project's style
-	$(PYTHON) -m ruff check --fix $(wildcard $(CHECKED))
-	$(PYTHON) -m ruff format $(wildcard $(CHECKED))
+	$(PY) -m ruff check --fix $(wildcard $(CHECKED))
+	$(PY) -m ruff format $(wildcard $(CHECKED))
 
 bench: setup ## Measure speed against bare SAPIEN, training rate, start-up time and memory
-	$(PYTHON) -m benchmarks
+	$(PY) -m benchmarks
 
 clean: ## Delete the environment, caches and build outputs; keeps outputs/ and multirun/
 	rm -rf .venv .pytest_cache .ruff_cache build dist
