@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 from rich.console import Console
-from rich.progress import track
+from rich.progress import Progress, track
 
 from f1rl.config.schema import Config
 from f1rl.models.tokenizer import FrameTokenizer
@@ -106,14 +106,12 @@ def _fit(
     tokenizer: FrameTokenizer, frames: torch.Tensor, cfg: Config, console: Console, check: Callable[[], None]
 ) -> dict[str, float]:
     plan = cfg.phase.tokenizer
-    from rich.progress import Progress
-
     with Progress(console=console) as bar:
         task = bar.add_task("training the tokenizer", total=plan.steps)
 
         def on_step(step: int, metrics: dict[str, float]) -> None:
             check()
-            bar.update(task, completed=step + 1)
+            bar.update(task, completed=step)
 
         metrics = fit_tokenizer(
             tokenizer,

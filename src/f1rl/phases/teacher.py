@@ -25,23 +25,26 @@ class TeacherModule(PhaseModule):
     step with ``is_first`` starts from zero.
     """
 
-    def __init__(self, model: F1Model, plan: OptimizerPlan, *, carry_memory: bool, camera: int) -> None:
+    def __init__(
+        self, model: F1Model, plan: OptimizerPlan, *, carry_memory: bool, memory_backprop: bool, camera: int
+    ) -> None:
         """Train ``model``.
 
         Args:
             model: the world model with its frozen tokenizer.
             plan: how parameters are updated.
             carry_memory: keep the memory across windows (``bptt.sequential_training``).
+            memory_backprop: let gradients flow through the memory within a window (``bptt.memory_backprop``).
             camera: index of the predicted camera.
         """
         super().__init__(model, plan)
-        self.carry_memory, self.camera = carry_memory, camera
+        self.carry_memory, self.memory_backprop, self.camera = carry_memory, memory_backprop, camera
         self.baselines = BaselineStatistics(model.tokenizer.scales, model.tokenizer.codebook_size)
         """Token statistics of the episodes trained on; what the world model has to beat."""
 
     def forward(self, inputs: WorldModelInputs, memory: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return logits ``[B, T, L, V]`` and the memory after the window ``[num_layers, B, hidden]``."""
-        output = self.model(inputs, memory)
+        output = self.model(inputs, memory, memory_backprop=self.memory_backprop)
         return output.logits, output.memory
 
     def training_step(self, batch: WindowBatch, batch_index: int) -> dict[str, torch.Tensor]:

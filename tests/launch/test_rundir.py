@@ -1,0 +1,85 @@
+"""The run directory: refused, resumed, replaced, never lost by accident."""
+
+from __future__ import annotations
+
+import json
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from f1rl.checkpoint import Checkpoint, save_checkpoint
+from f1rl.errors import CheckpointError, ConfigError, EnvironmentFailure
+from f1rl.launch.rundir import open_run
+
+
+def _config(path: Path, **changes: Any) -> dict[str, Any]:  # noqa: ANN401
+    config = {"output_dir": str(path), "resume": None, "overwrite": False, "name": "n", "seed": 0, "tags": []}
+    config |= {"phase": {"name": "teacher", "num_episodes": 10, "learning_rate": 1e-3}, "env": {"id": "toy"}}
+    return deepcopy(config) | changes
+
+
+def _save(path: Path, config: dict[str, Any]) -> None:
+    save_checkpoint(path, Checkpoint({}, {"config": config}, {}))
+
+
+def test_a_second_run_does_not_touch_the_first(tmp_path: Path) -> None:
+    open_run(_config(tmp_path / "run"))
+    before = (tmp_path / "run" / "run.json").read_bytes()
+    with pytest.raises(ConfigError, match=r"resume=auto(.|\n)*overwrite=true(.|\n)*output_dir"):
+        open_run(_config(tmp_path / "run"))
+    assert (tmp_path / "run" / "run.json").read_bytes() == before
+
+
+def test_overwrite_replaces_a_run_but_nothing_else(tmp_path: Path) -> None:
+    first = open_run(_config(tmp_path / "run")).file.data["id"]
+    assert open_run(_config(tmp_path / "run", overwrite=True)).file.data["id"] != first
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter.tex").write_text("years of work")
+    with pytest.raises(ConfigError, match="holds no run"):
+        open_run(_config(tmp_path / "thesis", overwrite=True))
+    assert (tmp_path / "thesis" / "chapter.tex").exists()
+
+
+def test_resume_goes_on_in_the_same_run_from_the_newest_checkpoint(tmp_path: Path) -> None:
+    config = _config(tmp_path / "run")
+    first = open_run(config)
+    for episode in (9, 10):
+        _save(tmp_path / "run" / f"checkpoint-{episode}", config)
+    second = open_run(config | {"resume": "auto"})
+    assert second.file.data["id"] == first.file.data["id"]
+    assert (first.segment, second.segment) == (0, 1)
+    assert second.file.data["resumed_from"].endswith("checkpoint-10")
+    named = open_run(config | {"resume": str(tmp_path / "run" / "checkpoint-9")})
+    assert named.file.data["resumed_from"].endswith("checkpoint-9")
+
+
+def test_resume_auto_without_a_checkpoint_starts_anew(tmp_path: Path) -> None:
+    assert open_run(_config(tmp_path / "run", resume="auto")).checkpoint is None
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "starting"
+
+
+def test_a_changed_configuration_is_shown_and_refused(tmp_path: Path) -> None:
+    config = _config(tmp_path / "run")
+    open_run(config)
+    _save(tmp_path / "run" / "checkpoint-10", config)
+    changed = config | {"resume": "auto", "seed": 1, "phase": {**config["phase"], "learning_rate": 1e-4}}
+    with pytest.raises(ConfigError, match=r"phase\.learning_rate: 0\.001 in the checkpoint, 0\.0001 now\n  seed: 0"):
+        open_run(changed)
+    longer = config | {"resume": "auto", "phase": {**config["phase"], "num_episodes": 20}}
+    assert open_run(longer).checkpoint is not None
+
+
+def test_a_missing_checkpoint_leaves_the_run_as_it_is(tmp_path: Path) -> None:
+    open_run(_config(tmp_path / "run"))
+    before = (tmp_path / "run" / "run.json").read_bytes()
+    with pytest.raises(CheckpointError, match="no checkpoint at"):
+        open_run(_config(tmp_path / "run", resume=str(tmp_path / "run" / "checkpoint-7")))
+    assert (tmp_path / "run" / "run.json").read_bytes() == before
+
+
+def test_a_directory_that_cannot_be_made_is_one_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(EnvironmentFailure, match=r"cannot write .*run"):
+        open_run(_config(tmp_path / "file" / "run"))
