@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from types import UnionType
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
 
@@ -18,7 +18,7 @@ class TokenizerConfig:
     image_size: int
     """Height and width in pixels that the encoder sees; other sizes are resized to it."""
     patch: int
-    """Pixel-unshuffle factor before the encoder (1: the encoder sees single pixels)."""
+    """Pixel-unshuffle factor before the encoder; with 1 the encoder sees single pixels."""
     widths: tuple[int, ...]
     """Channels of each encoder level; every level but the last halves the resolution."""
     res_blocks: int
@@ -28,21 +28,20 @@ class TokenizerConfig:
     attention: bool
     """Self-attention at the lowest resolution."""
     linear_path: bool
-    """Adds one linear map from patches to latents and back; fitting starts it at the principal components, so that
-    the networks only learn what is missing. False for published weights."""
+    """Adds a linear map from patches to latents and back, started at the principal components of the frames."""
     scales: tuple[int, ...]
-    """Side lengths of the token maps from coarse to fine; the last one is the latent grid."""
+    """Side lengths of the token maps, coarse to fine; the last one is the latent grid."""
     codebook_size: int
-    """Codes shared by all scales (``V``)."""
+    """Codes shared by all scales."""
     codebook_dim: int
-    """Width of a code and channels of the latent grid (``D``)."""
+    """Width of a code and channels of the latent grid."""
     phi_count: int
     """Convolutions that smooth up-sampled codes, shared by neighbouring scales."""
     phi_ratio: float
-    """Weight of the smoothing convolution against the identity, in [0, 1]."""
+    """Weight of the smoothing convolution against the identity, 0 to 1."""
     commitment: float
     """Weight of the loss that pulls the encoder to its codes."""
-    gradient_loss: float
+    edge_loss: float
     """Weight of the loss on differences of neighbouring pixels, which keeps edges."""
 
     @property
@@ -57,17 +56,31 @@ class TokenizerConfig:
 
 
 @dataclass(frozen=True)
+class PromptConfig:
+    """Text that the understanding expert reads with every picture."""
+
+    text: str
+    """The task."""
+    tokenizer: str | None
+    """Folder or hub name of a pretrained tokenizer; null spells the text in bytes."""
+
+
+@dataclass(frozen=True)
 class AttentionConfig:
-    """What all experts must share, because their queries, keys and values meet in one attention."""
+    """What all experts share, because their queries, keys and values meet in one attention."""
 
     layers: int
+    """Layers of every expert."""
     heads: int
+    """Query heads."""
     kv_heads: int
+    """Key and value heads; divides the query heads."""
     head_dim: int
+    """Width of a head; even."""
     rope_theta: float
     """Base of the rotary position frequencies."""
     init_std: float
-    """Standard deviation of the initial weights of the experts' projections."""
+    """Standard deviation of the experts' initial weights."""
 
 
 @dataclass(frozen=True)
@@ -77,10 +90,15 @@ class VisionConfig:
     image_size: int
     """Height and width in pixels that the tower sees; other sizes are resized to it."""
     patch_size: int
+    """Pixels per image token along one side."""
     width: int
+    """Width of the residual stream."""
     mlp_width: int
+    """Inner width of the feed-forward parts."""
     layers: int
+    """Layers."""
     heads: int
+    """Attention heads; divides the width."""
 
 
 @dataclass(frozen=True)
@@ -88,9 +106,13 @@ class UndConfig:
     """Understanding expert: a PaliGemma without its language-model head."""
 
     width: int
+    """Width of the residual stream."""
     mlp_width: int
+    """Inner width of the feed-forward parts."""
     vocab_size: int
+    """Text tokens; spelling in bytes needs 259."""
     vision: VisionConfig
+    """SigLIP vision tower."""
 
 
 @dataclass(frozen=True)
@@ -98,19 +120,11 @@ class GenConfig:
     """Generation expert: predicts the tokens of the next picture."""
 
     width: int
+    """Width of the residual stream."""
     mlp_width: int
-    history: str
-    """``latent``: one token per cell of the complete past latents. ``scales``: the coarse-to-fine inputs of the
-    published weights, which leave the finest codes out."""
-
-
-@dataclass(frozen=True)
-class PromptConfig:
-    """Text that the understanding expert reads with every picture."""
-
-    text: str
-    tokenizer: str | None
-    """Folder or hub name of a pretrained tokenizer; null spells the text in bytes."""
+    """Inner width of the feed-forward parts."""
+    history: Literal["latent", "scales"]
+    """Past frames as their complete latents, or as the scales' inputs of the published weights (no finest codes)."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +134,9 @@ class MemoryConfig:
     enabled: bool
     """False clears the memory before every step: the same network without a past."""
     hidden: int
+    """Width of the memory."""
     num_layers: int
+    """Layers of the GRU."""
 
 
 @dataclass(frozen=True)
@@ -142,11 +158,17 @@ class ModelConfig:
     und_sees_history: bool
     """Whether the understanding expert attends to the history tokens, as in the published weights."""
     tokenizer: TokenizerConfig
+    """Multi-scale residual VQ autoencoder of one camera's picture."""
     prompt: PromptConfig
+    """Text that the understanding expert reads with every picture."""
     attention: AttentionConfig
+    """What all experts share, because their queries, keys and values meet in one attention."""
     und: UndConfig
+    """Understanding expert: a PaliGemma without its language-model head."""
     gen: GenConfig
+    """Generation expert: predicts the tokens of the next picture."""
     memory: MemoryConfig
+    """Recurrent memory over the steps of an episode."""
 
     def __post_init__(self) -> None:
         """Check the rules between keys.
@@ -240,10 +262,6 @@ def _rules(config: ModelConfig) -> list[tuple[bool, str]]:
             f"model.und.vocab_size is {config.und.vocab_size}, spelling the prompt in bytes needs at least 259",
         ),
         (config.prompt.text == "", "model.prompt.text is empty, the understanding expert needs at least one token"),
-        (
-            config.gen.history not in ("latent", "scales"),
-            f"model.gen.history is {config.gen.history!r}, it must be 'latent' or 'scales'",
-        ),
     ]
 
 
@@ -270,6 +288,10 @@ def _convert(kind: Any, value: Any, path: str) -> Any:
     if get_origin(kind) is UnionType:
         inner = next(arg for arg in get_args(kind) if arg is not type(None))
         return None if value is None else _convert(inner, value, path)
+    if get_origin(kind) is Literal:
+        if value not in get_args(kind):
+            raise ValueError(f"{path} is {value!r}, it must be one of {', '.join(get_args(kind))}")
+        return value
     if get_origin(kind) is tuple:
         if isinstance(value, str) or not hasattr(value, "__iter__"):
             raise ValueError(f"{path} is {value!r}, it must be a list")

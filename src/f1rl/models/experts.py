@@ -64,4 +64,6 @@ def _gemma_config(attention: AttentionConfig, width: int, mlp_width: int, vocab_
         initializer_range=attention.init_std,
         rope_parameters={"rope_type": "default", "rope_theta": attention.rope_theta},
         pad_token_id=0,
+        bos_token_id=None,  # of no use without generation, and outside a vocabulary of one
+        eos_token_id=None,
     )

@@ -25,14 +25,16 @@ class F1Model(nn.Module):
     Args:
         config: sizes.
         tokenizer: trained; it is frozen, and stays in evaluation mode.
+        memory_backprop: whether gradients flow through the memory from a step to the steps before it.
     """
 
     suffix_block: Tensor
     prompt: Tensor
 
-    def __init__(self, config: ModelConfig, tokenizer: FrameTokenizer) -> None:
+    def __init__(self, config: ModelConfig, tokenizer: FrameTokenizer, *, memory_backprop: bool) -> None:
         super().__init__()
         self.config = config
+        self.memory_backprop = memory_backprop
         self.tokenizer = tokenizer.requires_grad_(False).eval()
         self.vlm = build_vlm(config)
         self.gen = build_expert(config.attention, config.gen.width, config.gen.mlp_width)
@@ -57,20 +59,19 @@ class F1Model(nn.Module):
         """Return the memory before a first step: zeros ``float32 [layers, B, hidden]``."""
         return self.memory.initial(batch_size, device)
 
-    def forward(self, inputs: WorldModelInputs, memory: Tensor, *, memory_backprop: bool = True) -> WorldModelOutput:
+    def forward(self, inputs: WorldModelInputs, memory: Tensor) -> WorldModelOutput:
         """Predict the next frames, each scale given the true coarser ones.
 
         Args:
             inputs: a window with ``target``.
             memory: ``float32 [layers, B, hidden]`` before the window.
-            memory_backprop: whether gradients flow through the memory from step to step.
 
         Raises:
             ValueError: if ``target`` is missing or ``memory`` does not fit.
         """
         if inputs.target is None:
             raise ValueError("inputs.target is None; training needs the tokens of the next frames")
-        cache, context, memory = self._observe(inputs, memory, memory_backprop)
+        cache, context, memory = self._observe(inputs, memory)
         scales = self.frames.next_frame(self.tokenizer.scale_inputs(inputs.target.flatten(0, 1)), begin=0)
         hidden, _ = self._suffix(torch.cat([context, scales], dim=1), cache, begin=0)
         logits = self.frames.logits(hidden[:, context.shape[1] :])
@@ -86,7 +87,7 @@ class F1Model(nn.Module):
         Raises:
             ValueError: if ``memory`` does not fit.
         """
-        cache, context, memory = self._observe(inputs, memory, memory_backprop=True)
+        cache, context, memory = self._observe(inputs, memory)
         tokens = torch.empty(len(context), 0, dtype=torch.long, device=context.device)
         start = self.frames.next_frame(context.new_zeros(len(context), 0, self.config.tokenizer.codebook_dim), begin=0)
         step, begin = torch.cat([context, start], dim=1), 0
@@ -100,13 +101,13 @@ class F1Model(nn.Module):
             tokens = torch.cat([tokens, best], dim=1)
         return tokens.unflatten(0, inputs.is_first.shape), memory
 
-    def _observe(self, inputs: WorldModelInputs, memory: Tensor, memory_backprop: bool) -> tuple[Cache, Tensor, Tensor]:
+    def _observe(self, inputs: WorldModelInputs, memory: Tensor) -> tuple[Cache, Tensor, Tensor]:
         """Return the prefix cache, the context tokens ``[B * T, n, width]`` and the memory after the window."""
         batch, steps = inputs.is_first.shape
         self.memory.check(memory, batch)
         cache, pooled = self._prefix(inputs.image.flatten(0, 1), inputs.token_history.flatten(0, 1))
         features = torch.cat([pooled.unflatten(0, (batch, steps)), inputs.state, inputs.prev_action], dim=-1)
-        recalled, memory = self.memory(features, inputs.is_first, memory, backprop=memory_backprop)
+        recalled, memory = self.memory(features, inputs.is_first, memory, backprop=self.memory_backprop)
         single = torch.stack([self.memory_token(recalled), self.state_token(inputs.state)], dim=2)
         context = torch.cat([single, self.action_token(inputs.action_history)], dim=2)
         return cache, context.flatten(0, 1), memory

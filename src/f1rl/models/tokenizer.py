@@ -86,6 +86,11 @@ class FrameTokenizer(nn.Module):
         return self.config.num_tokens
 
     @property
+    def codebook_size(self) -> int:
+        """Codes ``V``."""
+        return self.config.codebook_size
+
+    @property
     def scales(self) -> tuple[int, ...]:
         """Sides of the token maps, coarse to fine."""
         return self.config.scales
@@ -99,7 +104,7 @@ class FrameTokenizer(nn.Module):
         edges = error.diff(dim=-1).abs().mean() + error.diff(dim=-2).abs().mean()
         losses = {
             "l1": error.abs().mean(),
-            "edges": self.config.gradient_loss * edges,
+            "edges": self.config.edge_loss * edges,
             "codes": quantised.loss,
         }
         return TokenizerOutput(reconstruction, quantised.tokens, losses)

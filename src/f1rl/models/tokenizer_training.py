@@ -38,7 +38,7 @@ def fit_tokenizer(
         batch_size: pictures a step.
         lr: peak learning rate; it warms up and then falls along a cosine.
         seed: of the batches, the first codes and the replacement of unused ones.
-        on_step: called after every step with its number from 1 and its metrics; an exception it raises ends the fit.
+        on_step: called after every step with its number from 0 and its metrics; an exception it raises ends the fit.
 
     Returns:
         ``psnr`` in dB, ``l1``, ``used_codes`` and ``perplexity`` over (at most 1024 of) the pictures.
@@ -58,7 +58,7 @@ def fit_tokenizer(
         optimizer = torch.optim.AdamW(
             [p for p in tokenizer.parameters() if p.requires_grad], lr=lr, betas=(0.9, 0.99), weight_decay=0.0
         )
-        for step in range(1, steps + 1):
+        for step in range(steps):
             for group in optimizer.param_groups:
                 group["lr"] = lr * _schedule(step, steps)
             batch = images[torch.randint(len(images), (batch_size,))].to(device)
@@ -121,6 +121,6 @@ def _train_step(tokenizer: FrameTokenizer, optimizer: torch.optim.Optimizer, ima
 
 
 def _schedule(step: int, steps: int) -> float:
-    """Return the factor of the learning rate at ``step`` of ``steps``, both from 1."""
-    warm = min(1.0, step / min(_WARM_UP, steps))
+    """Return the factor of the learning rate at ``step`` (from 0) of ``steps``."""
+    warm = min(1.0, (step + 1) / _WARM_UP)
     return warm * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * step / steps)))
