@@ -59,7 +59,8 @@ def load(config: Mapping[str, object]) -> Callable[[Mapping[str, object]], gymna
     Raises:
         ValueError: as :func:`make`.
     """
-    name = _checked_id(config)
+    spec(config)  # refuses wrong values before seconds go into importing a simulator
+    name = config["id"]
     return _imported(BUILT_IN[name][0] if name in BUILT_IN else f"{name}.make")
 
 

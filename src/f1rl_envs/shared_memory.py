@@ -7,12 +7,14 @@ It is an anonymous file (``memfd``), handed to the worker as an inherited descri
 from __future__ import annotations
 
 import enum
+import math
 import mmap
 import os
 import time
 from typing import NamedTuple
 
 import numpy as np
+import psutil
 
 from f1rl_envs.errors import EnvError
 from f1rl_envs.spec import PADDED_DIM, EnvSpec
@@ -103,26 +105,20 @@ class SharedEpisodes:
             spec: decides the size of a slot.
             num_slots: how many episodes there is room for.
             fd: descriptor of existing memory; None makes new memory.
-
-        Raises:
-            EnvError: if the machine has not enough memory.
         """
-        fields = episode_fields(spec)
-        sizes = {name: int(np.prod(shape)) * np.dtype(kind).itemsize for name, (shape, kind) in fields.items()}
-        slot_bytes = sum(_aligned(size) for size in sizes.values())
-        total = _STATUS_BYTES + num_slots * slot_bytes
+        total = _STATUS_BYTES + num_slots * _slot_bytes(spec)
         self.fd = os.memfd_create("f1rl_episodes") if fd is None else fd
         if fd is None:
-            _reserve(self.fd, total)
+            os.ftruncate(self.fd, total)
         memory = mmap.mmap(self.fd, total)
         self.progress = Progress(np.frombuffer(memory, np.float64, count=4))
         self.slots: list[EpisodeArrays] = []
         offset = _STATUS_BYTES
         for _ in range(num_slots):
             arrays = {}
-            for name, (shape, kind) in fields.items():
-                arrays[name] = np.frombuffer(memory, kind, int(np.prod(shape)), offset).reshape(shape)
-                offset += _aligned(sizes[name])
+            for name, (shape, kind) in episode_fields(spec).items():
+                arrays[name] = np.frombuffer(memory, kind, math.prod(shape), offset).reshape(shape)
+                offset += _aligned_bytes(shape, kind)
             self.slots.append(EpisodeArrays(**arrays))
 
     def close(self) -> None:
@@ -131,20 +127,23 @@ class SharedEpisodes:
         os.close(self.fd)
 
 
-def _aligned(size: int) -> int:
-    return -(-size // _ALIGNMENT) * _ALIGNMENT
+def _aligned_bytes(shape: tuple[int, ...], kind: type) -> int:
+    return -(-math.prod(shape) * np.dtype(kind).itemsize // _ALIGNMENT) * _ALIGNMENT
 
 
-def _reserve(fd: int, size: int) -> None:
-    """Set the size of new memory, unless that would end in a kill by the kernel later."""
-    available = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    try:
-        if size > available:
-            raise MemoryError
-        os.ftruncate(fd, size)
-    except (OSError, MemoryError) as error:
-        os.close(fd)
+def _slot_bytes(spec: EnvSpec) -> int:
+    return sum(_aligned_bytes(shape, kind) for shape, kind in episode_fields(spec).values())
+
+
+def require_memory(spec: EnvSpec, num_episodes: int) -> None:
+    """Refuse what would end in a kill by the kernel once the memory is written to.
+
+    Raises:
+        EnvError: if the machine has not enough memory for so many episodes.
+    """
+    needed, available = num_episodes * _slot_bytes(spec), psutil.virtual_memory().available
+    if needed > available:
         raise EnvError(
-            f"a worker needs {size / 2**20:.0f} MiB of memory for its episodes but {available / 2**20:.0f} MiB are "
-            "free; lower num_workers, slots_per_worker, max_steps or resolution"
-        ) from error
+            f"{num_episodes} episodes of {spec.name!r} need {needed / 2**20:.0f} MiB of memory but only "
+            f"{available / 2**20:.0f} MiB are free; lower num_workers, slots_per_worker, max_steps or resolution"
+        )

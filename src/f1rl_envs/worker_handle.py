@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from multiprocessing import Pipe
 from pathlib import Path
 
+import psutil
+
 from f1rl_envs.collect import EpisodeEnd
 from f1rl_envs.shared_memory import SharedEpisodes, Stage
 from f1rl_envs.spec import EnvSpec, EpisodeRequest
@@ -171,8 +173,9 @@ class WorkerHandle:
             return "could not build its environment", True
         if code >= 0:
             return f"exited with code {code}", False
+        names = {number.value: number.name for number in signal.Signals}
         hint = " (by the kernel, if memory ran out: lower num_workers)" if code == -signal.SIGKILL else ""
-        return f"was killed by {signal.Signals(-code).name}{hint}", False
+        return f"was killed by {names.get(-code, f'signal {-code}')}{hint}", False
 
     def where(self) -> str:
         """Say at which stage the process is or was, and in which episode."""
@@ -223,7 +226,6 @@ def _worker_environ() -> dict[str, str]:
 def _resident_mib(pid: int) -> float:
     """Return the resident memory of a process in MiB; 0 when it is gone."""
     try:
-        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    except (OSError, IndexError):
+        return psutil.Process(pid).memory_info().rss / 2**20
+    except psutil.NoSuchProcess:
         return 0.0
-    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20

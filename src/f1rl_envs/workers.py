@@ -23,6 +23,7 @@ from typing import NoReturn, Self
 from f1rl_envs import registry
 from f1rl_envs.collect import copy_episode
 from f1rl_envs.errors import EnvError, WorkerError
+from f1rl_envs.shared_memory import require_memory
 from f1rl_envs.spec import EnvSpec, Episode, EpisodeRequest
 from f1rl_envs.worker_handle import Ticket, WorkerHandle
 
@@ -68,6 +69,7 @@ class EpisodeWorkers:
         if num_workers < 1 or slots_per_worker < 1:
             raise ValueError(f"num_workers is {num_workers}, slots_per_worker is {slots_per_worker}: both must be >= 1")
         self.spec: EnvSpec = registry.spec(env_config)
+        require_memory(self.spec, num_workers * slots_per_worker)
         self.restarts = 0
         self._max_restarts = max_restarts
         self._check_seconds = min(0.5, step_timeout / 4, start_timeout / 4)
@@ -150,6 +152,8 @@ class EpisodeWorkers:
 
     def close(self) -> None:
         """End all processes and give their memory back; may be called twice."""
+        for worker in self._workers:
+            worker.process.kill()
         for worker in self._workers:
             worker.kill()
             worker.memory.close()
