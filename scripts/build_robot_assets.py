@@ -29,7 +29,7 @@ LOG = logging.getLogger("build_robot_assets")
 SOURCE = Path("cmeel.prefix/share/example-robot-data/robots/panda_description")
 TARGET = Path(__file__).resolve().parents[1] / "src" / "f1rl_envs" / "assets" / "franka_panda"
 
-TRIANGLES = {"link0": 800, "hand": 850, "finger": 260}
+TRIANGLES = {"link0": 800, "link5": 1000, "link6": 900, "hand": 850, "finger": 260}
 """Triangles of a visual mesh; what is seen from near (the wrist camera looks at the hand) gets more."""
 DEFAULT_TRIANGLES = 640
 COLLISION_TRIANGLES = 60

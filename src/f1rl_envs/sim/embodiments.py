@@ -82,7 +82,7 @@ FRANKA = Embodiment(
     gripper_limits=(0.0, 0.04),
     home=(0.0, 0.3927, 0.0, -1.9635, 0.0, 2.3562, 0.7854),
     base_position=(-0.5, 0.0, 0.0),
-    wrist_camera=_tilted_camera((0.075, 0.0, -0.01), tilt=0.28, fov=1.25),
+    wrist_camera=_tilted_camera((0.08, 0.0, 0.01), tilt=0.26, fov=1.3),
     stiffness=1e3,
     damping=1e2,
     force_limit=100.0,

@@ -93,7 +93,7 @@ class RandomExplorationEnv(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
         self.action_space = gymnasium.spaces.Box(-1.0, 1.0, (PADDED_DIM,), np.float32)
 
     def _bind(self) -> None:
-        """Look up the SAPIEN objects of a newly built scene, so that a step touches no wrapper."""
+        """Look up the SAPIEN objects of the scene, which change at each reset, so that a step touches no wrapper."""
         scene = self.base.scene.sub_scenes[0]
         self._update_render = scene.update_render
         self._step_physics = scene.physx_system.step
@@ -128,9 +128,9 @@ class RandomExplorationEnv(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
             self._scene_seed = None
             self.base.reset(seed=episode_seed, options={"reconfigure": True, "scene_seed": scene_seed})
             self._scene_seed = scene_seed
-            self._bind()
         else:
-            self.base.reset(seed=episode_seed)
+            self.base.restart(episode_seed)
+        self._bind()
         self._steps = 0
         np.copyto(self._target, self._articulation.qpos[: self._num_joints])
         for drive, target in zip(self._arm_drives, self._target.tolist(), strict=True):

@@ -26,7 +26,7 @@ from mani_skill.utils.structs import Actor, Pose
 from mani_skill.utils.structs.types import SimConfig
 from sapien.render import RenderMaterial, RenderTexture2D
 
-from f1rl_envs.sim import render
+from f1rl_envs.sim import meshes, render
 from f1rl_envs.sim.agents import AGENTS, ArmAgent
 from f1rl_envs.sim.scene import (
     FLOOR_HEIGHT,
@@ -42,6 +42,8 @@ from f1rl_envs.sim.scene import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from mani_skill.utils.building import ActorBuilder
+
 DEFAULT_RANDOMIZATION = {
     "random_background": True,
     "random_light": True,
@@ -51,7 +53,7 @@ DEFAULT_RANDOMIZATION = {
 }
 """For those who make the environment through ManiSkill; the project's configuration names every key itself."""
 
-HEAD_EYE, HEAD_TARGET, HEAD_FOV = (0.86, 0.28, 0.62), (-0.06, -0.02, 0.14), 0.95
+HEAD_EYE, HEAD_TARGET, HEAD_FOV = (0.92, 0.32, 0.72), (-0.1, -0.02, 0.2), 0.95
 _CYLINDER_UPRIGHT = sapien.Pose(q=[0.70710678, 0.0, 0.70710678, 0.0])
 
 
@@ -211,15 +213,38 @@ class RandomExploration(BaseEnv):
                         specular=own.specular,
                     )
 
-    def _build_box(self, name: str, i: int, position: Any, half_size: Any, material: RenderMaterial, solid: bool) -> Actor:
-        """Build a static box in scene ``i``, with or without a collision shape."""
+    def _build_table(self, i: int, spec: SceneSpec) -> None:
+        """Build the table of scene ``i``: a board, and the texture just above its top."""
+        builder = self._static_builder(i, TABLE_POSITION)
+        x, y, z = TABLE_HALF_SIZE
+        builder.add_box_collision(half_size=TABLE_HALF_SIZE)
+        builder.add_box_visual(half_size=TABLE_HALF_SIZE, material=RenderMaterial(base_color=[0.1, 0.08, 0.06, 1]))
+        top = meshes.plane(x, y, 2 * x, _textured(spec.table, 0.7), sapien.Pose([0, 0, z + 5e-4]))
+        builder._procedural_shapes.append(top)
+        self._finish_static(builder, f"table-{i}")
+
+    def _build_room(self, i: int, spec: SceneSpec) -> None:
+        """Build floor (solid) and back wall (to look at) of scene ``i``."""
+        builder = self._static_builder(i, (0.0, 0.0, FLOOR_HEIGHT))
+        builder.add_box_collision(sapien.Pose([0, 0, -0.05]), half_size=[3.0, 3.0, 0.05])
+        builder._procedural_shapes.append(meshes.plane(3.0, 3.0, 1.5, _textured(spec.floor, 0.9), sapien.Pose()))
+        self._finish_static(builder, f"floor-{i}")
+        builder = self._static_builder(i, WALL_POSITION)
+        builder.add_box_collision(sapien.Pose([-0.05, 0, 0]), half_size=[0.05, 3.0, 1.5])
+        facing = sapien.Pose(q=[0.5, 0.5, 0.5, 0.5])
+        builder._procedural_shapes.append(meshes.plane(3.0, 1.5, 2.5, _textured(spec.wall, 0.9), facing))
+        self._finish_static(builder, f"wall-{i}")
+
+    def _static_builder(self, i: int, position: tuple[float, float, float]) -> ActorBuilder:
+        """Return a builder of something that stays at ``position`` in scene ``i``."""
         builder = self.scene.create_actor_builder()
         builder.set_scene_idxs([i])
         builder.initial_pose = sapien.Pose(position)
-        builder.add_box_visual(half_size=half_size, material=material)
-        if solid:
-            builder.add_box_collision(half_size=half_size)
-        return builder.build_static(f"{name}-{i}")
+        return builder
+
+    def _finish_static(self, builder: ActorBuilder, name: str) -> None:
+        """Build it, and keep it out of the state that is saved and restored."""
+        self.remove_from_state_dict_registry(builder.build_static(name))
 
     def _build_object(self, k: int, i: int, spec: ObjectSpec) -> Actor:
         """Build clutter object ``k`` of scene ``i``."""
@@ -235,7 +260,7 @@ class RandomExploration(BaseEnv):
             builder.add_cylinder_visual(_CYLINDER_UPRIGHT, x, z, material=material)
         else:
             builder.add_sphere_collision(radius=x)
-            builder.add_sphere_visual(radius=x, material=material)
+            builder._procedural_shapes.append(meshes.sphere(x, material))
         builder.initial_pose = sapien.Pose([0.4 * k - 1.0, 1.5, z])
         actor = builder.build(f"object{k}-{i}")
         self.remove_from_state_dict_registry(actor)
@@ -244,14 +269,8 @@ class RandomExploration(BaseEnv):
     def _load_scene(self, options: dict[str, Any]) -> None:
         """Build table, floor, wall and clutter of every scene."""
         for i, spec in enumerate(self.scene_specs):
-            x, y, z = TABLE_POSITION
-            self._build_box("table", i, (x, y, z), TABLE_HALF_SIZE, _textured(spec.table, 0.7), solid=True)
-            floor = (0.0, 0.0, FLOOR_HEIGHT - 0.05)
-            self._build_box("floor", i, floor, (2.5, 2.5, 0.05), _textured(spec.floor, 0.9), solid=True)
-            self._build_box("wall", i, WALL_POSITION, (0.05, 2.5, 1.4), _textured(spec.wall, 0.9), solid=False)
-        for name in ("table", "floor", "wall"):
-            for i in range(self.num_envs):
-                self.remove_from_state_dict_registry(self.scene.actors[f"{name}-{i}"])
+            self._build_table(i, spec)
+            self._build_room(i, spec)
         self.objects: list[Actor] = []
         for k in range(len(self.scene_specs[0].objects)):
             parts = [self._build_object(k, i, spec.objects[k]) for i, spec in enumerate(self.scene_specs)]
@@ -267,6 +286,44 @@ class RandomExploration(BaseEnv):
                 self.scene.add_directional_light(list(direction), list(colour), scene_idxs=[i])
 
     # ------------------------------------------------------------------------------------------------ episodes
+    def reset(
+        self, seed: int | list[int] | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        """Reset as :class:`BaseEnv` does, on the CPU from a physics scene without a past."""
+        if not (options or {}).get("reconfigure", False) and not self.gpu_sim_enabled:
+            self._renew_physics()
+        return super().reset(seed, options)
+
+    def _renew_physics(self) -> None:
+        """Move everything into a new physics scene.
+
+        PhysX carries contact manifolds, pair orders and warm starts from one step to the next, and there is no way to
+        clear them: an episode on a scene that was used before differs from one on a fresh scene in the last bits, and
+        visibly once something is touched. A new scene has no past; the bodies, and all that is drawn, stay.
+        """
+        old = self.scene.sub_scenes[0]
+        physics = sapien.physx.PhysxCpuSystem()
+        physics.timestep = old.physx_system.timestep
+        scene = sapien.Scene([physics, old.render_system])
+        entities = list(old.entities)
+        for entity in entities:
+            entity.remove_from_scene()
+        for entity in entities:
+            scene.add_entity(entity)
+        self.scene.sub_scenes[0] = scene
+        self.scene.px = physics
+
+    def restart(self, seed: int) -> None:
+        """Start the episode of ``seed`` on the scene as it stands: :meth:`reset` of one scene on the CPU, but without
+        an observation and without seeding generators that this environment does not use.
+        """
+        self._renew_physics()
+        self._episode_seed = np.array([seed], np.int64)
+        self._elapsed_steps.zero_()
+        self._clear_sim_state()
+        self._initialize_episode(torch.zeros(1, dtype=torch.int64), {})
+        self.agent.controller.reset()
+
     def _initialize_episode(self, env_idx: torch.Tensor, options: dict[str, Any]) -> None:
         """Place the robot and the objects of the scenes in ``env_idx`` by their episode seeds."""
         robot = self.agent.embodiment
