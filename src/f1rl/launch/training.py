@@ -99,14 +99,8 @@ def _module(
     tokenizer = obtain_tokenizer(cfg, env_config(cfg), data, console, stop.raise_if_requested)
     data.set_encoder(_encoder(tokenizer), tokenizer.num_tokens)
     lightning.seed_everything(cfg.seed, verbose=False)
-    model = F1Model(cfg.model, tokenizer)
-    module = TeacherModule(
-        model,
-        optimizer_plan(cfg),
-        carry_memory=cfg.bptt.sequential_training,
-        memory_backprop=cfg.bptt.memory_backprop,
-        camera=data.camera,
-    )
+    model = F1Model(cfg.model, tokenizer, memory_backprop=cfg.bptt.memory_backprop)
+    module = TeacherModule(model, optimizer_plan(cfg), carry_memory=cfg.bptt.sequential_training, camera=data.camera)
     if directory.checkpoint is not None:
         load_model_weights(model, directory.checkpoint.model, directory.path)
         module.load_training_state(directory.checkpoint.training["module"])

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from f1rl.losses.baselines import BaselineStatistics
-from f1rl.losses.prediction import token_statistics
+from f1rl.losses.prediction import masked_mean, token_statistics
 from f1rl.models.f1 import F1Model
 from f1rl.models.interface import WorldModelInputs
 from f1rl.phases.base import OptimizerPlan, PhaseModule
@@ -25,26 +25,23 @@ class TeacherModule(PhaseModule):
     step with ``is_first`` starts from zero.
     """
 
-    def __init__(
-        self, model: F1Model, plan: OptimizerPlan, *, carry_memory: bool, memory_backprop: bool, camera: int
-    ) -> None:
+    def __init__(self, model: F1Model, plan: OptimizerPlan, *, carry_memory: bool, camera: int) -> None:
         """Train ``model``.
 
         Args:
             model: the world model with its frozen tokenizer.
             plan: how parameters are updated.
             carry_memory: keep the memory across windows (``bptt.sequential_training``).
-            memory_backprop: let gradients flow through the memory within a window (``bptt.memory_backprop``).
             camera: index of the predicted camera.
         """
         super().__init__(model, plan)
-        self.carry_memory, self.memory_backprop, self.camera = carry_memory, memory_backprop, camera
-        self.baselines = BaselineStatistics(model.tokenizer.scales, model.tokenizer.codebook_size)
+        self.carry_memory, self.camera = carry_memory, camera
+        self.baselines = BaselineStatistics(model.tokenizer.scales, model.config.tokenizer.codebook_size)
         """Token statistics of the episodes trained on; what the world model has to beat."""
 
     def forward(self, inputs: WorldModelInputs, memory: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return logits ``[B, T, L, V]`` and the memory after the window ``[num_layers, B, hidden]``."""
-        output = self.model(inputs, memory, memory_backprop=self.memory_backprop)
+        output = self.model(inputs, memory)
         return output.logits, output.memory
 
     def training_step(self, batch: WindowBatch, batch_index: int) -> dict[str, torch.Tensor]:
@@ -62,8 +59,7 @@ class TeacherModule(PhaseModule):
         for episode in batch.finished:
             self.baselines.add(episode.tokens)
         statistics = token_statistics(logits, batch.target)
-        weight = batch.valid.float()
-        loss = (statistics.loss * weight).sum() / weight.sum().clamp(min=1)
+        loss = masked_mean(statistics.loss, batch.valid)
         return {"loss": loss, "step_loss": statistics.loss.detach(), "step_accuracy": statistics.accuracy}
 
     def evaluate(self, episodes: Sequence[TokenizedEpisode]) -> dict[str, float]:
