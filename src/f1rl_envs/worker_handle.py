@@ -23,8 +23,9 @@ from f1rl_envs.worker_process import BUILD_FAILED, DUMP_SIGNAL
 _KILL_SECONDS = 10.0
 _DUMP_SECONDS = 0.3
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
-_TRACE_STARTS = ("Traceback (most recent call last)", "Fatal Python error", "Current thread 0x", "Thread 0x")
+_TRACEBACK, _CRASH, _HANG = "Traceback (most recent call last)", "Fatal Python error", "Stacks of a worker that hangs"
 _MAX_QUOTED_LINES = 40
+_MAX_QUOTED_COLUMNS = 240
 
 _log = logging.getLogger(__name__)
 
@@ -140,6 +141,8 @@ class WorkerHandle:
 
     def dump_stacks(self) -> None:
         """Have a process that hangs write to its log where it hangs."""
+        with self.log_file.open("a") as log:
+            log.write(f"{_HANG}:\n")
         self.process.send_signal(DUMP_SIGNAL)
         time.sleep(_DUMP_SECONDS)
 
@@ -191,9 +194,12 @@ class WorkerHandle:
         with self.log_file.open("rb") as log:
             log.seek(self._log_start)
             lines = log.read().decode(errors="replace").splitlines()
-        starts = [number for number, line in enumerate(lines) if line.startswith(_TRACE_STARTS)]
-        quoted = lines[starts[-1] :][-_MAX_QUOTED_LINES:] if starts else lines[-10:]
-        return "\n".join(f"  | {line}" for line in quoted) if quoted else "  | (it wrote nothing)"
+        starts = [number for number, line in enumerate(lines) if line.startswith((_TRACEBACK, _CRASH, _HANG))]
+        quoted = lines[starts[-1] :] if starts else lines[-10:]
+        if starts and not quoted[0].startswith(_TRACEBACK):
+            quoted = quoted[:_MAX_QUOTED_LINES]  # most recent call first
+        quoted = [line[:_MAX_QUOTED_COLUMNS] for line in quoted[-_MAX_QUOTED_LINES:]] or ["(it wrote nothing)"]
+        return "\n".join(f"  | {line}" for line in quoted)
 
     def status(self) -> dict[str, int | float | str]:
         """Return worker, pid, stage, restarts, resident memory in MiB and episode (-1 outside of one)."""
