@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from f1rl.config.check import AT_LEAST_ONE, NOT_NEGATIVE, POSITIVE
+from f1rl.config.compose import compose
+from f1rl.errors import ConfigError
+
+
+def problems_of(*overrides: str) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        compose(overrides)
+    return [line.removeprefix("  - ") for line in str(caught.value).splitlines() if line.startswith("  - ")]
+
+
+@pytest.mark.parametrize("key", [key for key in AT_LEAST_ONE if key != "env.resolution"])
+def test_counts_start_at_one(key: str) -> None:
+    assert f"{key} must be at least 1; got 0" in problems_of(f"{key}=0")
+
+
+@pytest.mark.parametrize("key", POSITIVE)
+def test_rates_and_times_are_positive_and_finite(key: str) -> None:
+    assert problems_of(f"{key}=0") == [f"{key} must be above 0; got 0.0"]
+    assert f"{key} must be above 0; got inf" in problems_of(f"{key}=inf")
+
+
+@pytest.mark.parametrize("key", NOT_NEGATIVE)
+def test_other_numbers_are_not_negative(key: str) -> None:
+    assert problems_of(f"{key}=-1")[0].startswith(f"{key} must be 0 or more; got -1")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "problem"),
+    [
+        (["phase.betas=[0.9,1.0]"], "phase.betas must lie in [0, 1); got [0.9, 1.0]"),
+        (["phase.min_lr_ratio=2"], "phase.min_lr_ratio must be at most 1; got 2.0"),
+        (["env.resolution=128"], "env.resolution and model.image_size must be equal; got 128 and 64"),
+        (["env.cameras=[head]"], "env.cameras must contain wrist"),
+        (["env.cameras=[wrist,wrist]"], "env.cameras names a camera twice"),
+        (["env.sim_freq=205"], "env.sim_freq must be a multiple of env.control_freq"),
+        (["env.control_freq=0"], "env.control_freq must be at least 1; got 0"),
+        (["env.render_device=gpu"], "env.render_device must be auto, cpu or cuda:N; got 'gpu'"),
+        (["env.randomization.num_objects=[6,3]"], "env.randomization.num_objects must be [fewest, most]"),
+        (["env.randomization=null"], "env.randomization must be given for env.id=random_exploration; got null"),
+        (["env.variant=cue"], "env.variant means nothing to env.id=random_exploration"),
+        (["env=toy", "env.sim_freq=200"], "env.sim_freq means nothing to env.id=toy"),
+        (["env=toy", "env.variant=null"], "env.variant must be given for env.id=toy; got null"),
+        (["bptt.length=51"], "bptt.length must be at most env.max_steps; got 51 and 50"),
+        (["bptt=off", "bptt.memory_backprop=true"], "bptt.memory_backprop=true needs bptt.sequential_training=true"),
+        (["trainer.strategy=ddp"], "trainer.strategy=ddp needs trainer.devices or trainer.num_nodes above 1"),
+        (["trainer=cpu", "trainer.precision=16-mixed"], "trainer.precision=16-mixed needs a GPU"),
+        (["resume=auto", "overwrite=true"], "resume and overwrite exclude each other"),
+        (
+            ["resume=outputs/nowhere"],
+            "resume must be null, auto or a checkpoint's path; outputs/nowhere does not exist",
+        ),
+    ],
+)
+def test_contradictions(overrides: list[str], problem: str) -> None:
+    found = problems_of(*overrides)
+    assert len(found) == 1
+    assert found[0].startswith(problem)
+
+
+def test_all_contradictions_are_reported_at_once() -> None:
+    found = problems_of("phase.batch_size=0", "env.resolution=32", "trainer.strategy=ddp", "bptt.length=60")
+    assert [problem.split()[0] for problem in found] == [
+        "phase.batch_size",
+        "env.resolution",
+        "bptt.length",
+        "trainer.strategy=ddp",
+    ]
+
+
+def test_what_is_allowed(tmp_path: Path) -> None:
+    assert compose([f"resume={tmp_path}"]).resume == str(tmp_path)
+    assert compose(["rollout.num_workers=auto", "trainer.devices=auto"]).trainer.devices == "auto"
+    assert compose(["trainer.strategy=ddp", "trainer.num_nodes=2"]).trainer.num_nodes == 2
+    assert compose(["env.render_device=cuda:1"]).env.render_device == "cuda:1"
+    assert compose(["phase.warmup_steps=0", "env.randomization.num_objects=[0,0]"]).phase.warmup_steps == 0
