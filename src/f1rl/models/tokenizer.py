@@ -142,16 +142,15 @@ class FrameTokenizer(nn.Module):
         Returns:
             ``float32 [N, L - 1, D]``.
         """
-        parts = [self._pooled(total, k + 1) for k, total in enumerate(self._coarser(tokens))]
-        return torch.cat(parts, dim=1) if parts else self.quantizer.codebook.weight.new_zeros(len(tokens), 0, 0)
+        coarser = tokens[:, : self.num_tokens - self.scales[-1] ** 2]
+        none = self.quantizer.codebook.weight.new_zeros(len(tokens), 0, self.config.codebook_dim)
+        parts = [self._pooled(total, k) for k, total in enumerate(self.quantizer.partial_latents(coarser), start=1)]
+        return torch.cat([none, *parts], dim=1)
 
     def next_scale_input(self, tokens: Tensor) -> Tensor:
         """Return the input ``float32 [N, p * p, D]`` of scale k + 1, given ``tokens`` of the first k < K scales."""
         totals = list(self.quantizer.partial_latents(tokens))
         return self._pooled(totals[-1], len(totals))
-
-    def _coarser(self, tokens: Tensor) -> list[Tensor]:
-        return list(self.quantizer.partial_latents(tokens[:, : self.num_tokens - self.scales[-1] ** 2]))
 
     def _pooled(self, latent: Tensor, index: int) -> Tensor:
         return F.adaptive_avg_pool2d(latent, self.scales[index]).flatten(2).transpose(1, 2)
