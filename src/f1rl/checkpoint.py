@@ -96,11 +96,13 @@ def load_checkpoint(path: Path) -> Checkpoint:
         raise CheckpointError(f"no checkpoint at {path}. Beside it: {there or 'none'}. Give one of them: resume=PATH")
     parts = [_load(path / name) for name in _FILES]
     if not isinstance(parts[1], dict) or parts[1].pop("format", None) != FORMAT:
-        raise CheckpointError(f"{path} is not a checkpoint of this program (format {FORMAT}). Give another: resume=PATH")
+        raise CheckpointError(
+            f"{path} is not a checkpoint of this program (format {FORMAT}). Give another: resume=PATH"
+        )
     return Checkpoint(*parts)
 
 
-def _load(path: Path) -> Any:  # noqa: ANN401  (a checkpoint file holds any plain structure)
+def _load(path: Path) -> Any:
     remedy = "Resume from another checkpoint of the run (resume=PATH), or delete this directory and use resume=auto"
     if not path.is_file():
         raise CheckpointError(f"{path.parent} is not a whole checkpoint: {path.name} is missing. {remedy}")

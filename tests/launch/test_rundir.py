@@ -14,7 +14,7 @@ from f1rl.errors import CheckpointError, ConfigError, EnvironmentFailure
 from f1rl.launch.rundir import open_run
 
 
-def _config(path: Path, **changes: Any) -> dict[str, Any]:  # noqa: ANN401
+def _config(path: Path, **changes: Any) -> dict[str, Any]:
     config = {"output_dir": str(path), "resume": None, "overwrite": False, "name": "n", "seed": 0, "tags": []}
     config |= {"phase": {"name": "teacher", "num_episodes": 10, "learning_rate": 1e-3}, "env": {"id": "toy"}}
     return deepcopy(config) | changes

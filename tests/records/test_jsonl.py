@@ -46,6 +46,11 @@ def test_a_resumed_writer_moves_what_lies_beyond_the_checkpoint_aside(tmp_path: 
     assert read_jsonl(aside) == [{"episode": 2}]
 
 
+def _fill(writer: JsonlWriter) -> None:
+    for number in range(10_000):
+        writer.write({"episode": number, "padding": "x" * 100})
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="a file system of its own needs root to be mounted")
 def test_a_full_disk_is_one_clear_error_and_tears_no_line(tmp_path: Path) -> None:
     small = tmp_path / "small"
@@ -55,9 +60,8 @@ def test_a_full_disk_is_one_clear_error_and_tears_no_line(tmp_path: Path) -> Non
         pytest.skip(f"this machine does not let root mount a tmpfs: {mounted.stderr.decode().strip()}")
     try:
         writer = JsonlWriter(small / "a.jsonl")
-        with pytest.raises(EnvironmentFailure, match="No space left.*resume=auto"):
-            for number in range(10_000):
-                writer.write({"episode": number, "padding": "x" * 100})
+        with pytest.raises(EnvironmentFailure, match=r"No space left.*resume=auto"):
+            _fill(writer)
         writer.close()
         records = read_jsonl(small / "a.jsonl")
         assert (small / "a.jsonl").read_bytes().endswith(b"}\n")

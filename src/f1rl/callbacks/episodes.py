@@ -13,6 +13,15 @@ from f1rl.callbacks.clock import ClockCallback
 from f1rl.records.jsonl import JsonlWriter
 from f1rl.records.training_log import TrainingLog
 
+_SCALARS = {
+    "train/loss": "avg_loss",
+    "train/accuracy": "avg_acc",
+    "train/lr": "lr",
+    "train/grad_norm": "grad_norm",
+    "env/reward": "episode_reward",
+    "time/env_steps_per_s": "env_steps_per_s",
+    "time/wait_env_share": "wait_env_share",
+}
 Scalars = Callable[[dict[str, float], int], None]
 """A view that takes named scalars at a step."""
 
@@ -59,7 +68,7 @@ class EpisodeRecords(lightning.Callback):
                 sums[1] += one_accuracy
                 sums[2] += 1
 
-    def _record(self, finished: Any, module: lightning.LightningModule) -> dict[str, Any]:  # noqa: ANN401
+    def _record(self, finished: Any, module: lightning.LightningModule) -> dict[str, Any]:
         loss, accuracy, steps = self._sums.pop(finished.index)
         episode = finished.episode
         clocks = self._clock.clocks
@@ -99,7 +108,4 @@ class EpisodeRecords(lightning.Callback):
                 "learning_rate": record["lr"],
             }
         )
-        named = {"train/loss": "avg_loss", "train/accuracy": "avg_acc", "train/lr": "lr", "train/grad_norm": "grad_norm"}
-        named |= {"env/reward": "episode_reward", "time/env_steps_per_s": "env_steps_per_s"}
-        named |= {"time/wait_env_share": "wait_env_share"}
-        self._scalars({tag: record[key] for tag, key in named.items()}, record["env_step"])
+        self._scalars({tag: record[key] for tag, key in _SCALARS.items()}, record["env_step"])

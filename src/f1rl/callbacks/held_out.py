@@ -23,7 +23,8 @@ class HeldOutEvaluation(lightning.Callback):
         self, clock: ClockCallback, episodes: Sequence[Any], every: int, history: TrainingLog, scalars: Scalars
     ) -> None:
         """Evaluate on ``episodes`` every ``every`` training episodes."""
-        self._clock, self._episodes, self._every, self._history, self._scalars = clock, episodes, every, history, scalars
+        self._clock, self._episodes, self._every = clock, episodes, every
+        self._history, self._scalars = history, scalars
         self.latest: dict[str, float] = dict(history.val[-1]) if history.val else {}
         """The newest metrics."""
 

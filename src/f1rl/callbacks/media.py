@@ -18,7 +18,13 @@ class EpisodeMedia(lightning.Callback):
     """Let the model imagine an episode that it just trained on, and hand the frames to the encoder thread."""
 
     def __init__(
-        self, run_dir: Path, writer: MediaWriter, cameras: tuple[int | None, int], *, sample_every: int, video_every: int
+        self,
+        run_dir: Path,
+        writer: MediaWriter,
+        cameras: tuple[int | None, int],
+        *,
+        sample_every: int,
+        video_every: int,
     ) -> None:
         """Write a sample every ``sample_every`` episodes and a video every ``video_every``.
 

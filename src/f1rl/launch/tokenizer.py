@@ -7,7 +7,8 @@ import io
 import json
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,12 @@ from typing import Any
 import numpy as np
 import torch
 from rich.console import Console
-from rich.progress import Progress, track
 
 from f1rl.config.schema import Config
 from f1rl.models.tokenizer import FrameTokenizer
 from f1rl.models.tokenizer_training import fit_tokenizer
 from f1rl.records.files import write_atomically
+from f1rl.records.progress import ProgressDisplay
 from f1rl.rollout.datamodule import RolloutDataModule
 
 log = logging.getLogger(__name__)
@@ -93,12 +94,12 @@ def _load(tokenizer: FrameTokenizer, path: Path) -> bool:
 
 def _collect(cfg: Config, data: RolloutDataModule, console: Console, check: Callable[[], None]) -> torch.Tensor:
     count = cfg.phase.tokenizer.num_episodes
-    frames = []
-    for episode in track(
-        data.frames("tokenizer", count), "collecting frames for the tokenizer", total=count, console=console
-    ):
-        check()
-        frames.append(episode)
+    frames: list[np.ndarray] = []
+    with ProgressDisplay(console, "collecting frames for the tokenizer: episodes", count) as progress:
+        for episode in data.frames("tokenizer", count):
+            check()
+            frames.append(episode)
+            progress.update(len(frames))
     return torch.from_numpy(np.concatenate(frames))
 
 
@@ -106,12 +107,11 @@ def _fit(
     tokenizer: FrameTokenizer, frames: torch.Tensor, cfg: Config, console: Console, check: Callable[[], None]
 ) -> dict[str, float]:
     plan = cfg.phase.tokenizer
-    with Progress(console=console) as bar:
-        task = bar.add_task("training the tokenizer", total=plan.steps)
+    with ProgressDisplay(console, "training the tokenizer: steps", plan.steps) as progress, _all_cores():
 
         def on_step(step: int, metrics: dict[str, float]) -> None:
             check()
-            bar.update(task, completed=step)
+            progress.update(step)
 
         metrics = fit_tokenizer(
             tokenizer,
@@ -124,6 +124,17 @@ def _fit(
         )
     log.info("tokenizer trained on %d frames: %s", len(frames), {k: round(v, 3) for k, v in metrics.items()})
     return metrics
+
+
+@contextmanager
+def _all_cores() -> Iterator[None]:
+    """Use the workers' cores too: they have nothing to collect meanwhile."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _save(tokenizer: FrameTokenizer, path: Path, depends_on: dict[str, Any], metrics: dict[str, float]) -> None:

@@ -82,9 +82,7 @@ def _lead(
     return print_summary(console, directory.path, recording.history)
 
 
-def _follow(
-    cfg: Config, directory: RunDirectory, data: RolloutDataModule, console: Console, stop: StopSignal
-) -> None:
+def _follow(cfg: Config, directory: RunDirectory, data: RolloutDataModule, console: Console, stop: StopSignal) -> None:
     """Train on another rank, which keeps none."""
     module = _module(cfg, directory, data, console, stop)
     saved = directory.checkpoint.training if directory.checkpoint else None

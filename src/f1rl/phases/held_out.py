@@ -111,7 +111,7 @@ def evaluate_world_model(
 
 
 def imagine(model: F1Model, episode: TokenizedEpisode, device: torch.device) -> np.ndarray:
-    """Return the predicted frames ``uint8 [N, 3, H, W]``: entry ``t`` predicts frame ``t + 1`` from what came before."""
+    """Return predicted frames ``uint8 [N, 3, H, W]``; entry ``t`` predicts frame ``t + 1`` from what came before it."""
     with evaluating(model):
         inputs = world_model_inputs(whole_episodes([episode], model).to(device))
         tokens, _ = model.predict(replace(inputs, target=None), model.initial_memory(1, device))

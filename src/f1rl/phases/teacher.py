@@ -78,4 +78,3 @@ class TeacherModule(PhaseModule):
         """Restore what :meth:`training_state` returned; call before training starts."""
         super().load_training_state(state)
         self.baselines.load_state_dict(state["baselines"])
-

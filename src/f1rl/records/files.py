@@ -39,12 +39,12 @@ def write_atomically(path: Path, data: bytes) -> None:
         raise disk_error(path, error) from error
 
 
-def write_json(path: Path, value: Any) -> None:  # noqa: ANN401  (any JSON value)
+def write_json(path: Path, value: Any) -> None:
     """Write ``value`` as JSON, atomically; not-a-number becomes ``null`` because JSON has no word for it."""
     write_atomically(path, (json.dumps(finite(value), indent=2, allow_nan=False) + "\n").encode())
 
 
-def finite(value: Any) -> Any:  # noqa: ANN401
+def finite(value: Any) -> Any:
     """Return ``value`` with every non-finite float replaced by ``None``."""
     if isinstance(value, dict):
         return {key: finite(item) for key, item in value.items()}

@@ -8,6 +8,8 @@ from pathlib import Path
 
 _FORMAT = "%(asctime)s %(levelname)-8s %(name)s: %(message)s"
 _OWN = ("f1rl", "f1rl_envs")
+# These print to the terminal by themselves unless their handlers are taken away.
+_PRINTING = ("lightning", "lightning.pytorch", "lightning.fabric", "transformers", "torchmetrics", "mani_skill")
 _THIRD_PARTY_ON_CONSOLE = logging.ERROR  # kept in the files at every level
 
 
@@ -37,7 +39,7 @@ def start_logging(
     logging.captureWarnings(capture=True)
     for noisy in ("PIL", "matplotlib", "fsspec", "urllib3", "numba", "jax"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
-    for name in ("lightning.pytorch", "lightning.fabric"):  # they print to the terminal themselves by default
+    for name in _PRINTING:
         logger = logging.getLogger(name)
         logger.handlers.clear()
         logger.propagate = True

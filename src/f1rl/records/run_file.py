@@ -23,7 +23,7 @@ class RunFile:
         self._path = path
         self.data: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
 
-    def update(self, **values: Any) -> None:  # noqa: ANN401
+    def update(self, **values: Any) -> None:
         """Set ``values`` and write the file."""
         self.data.update(values, updated=time.time())
         write_json(self._path, self.data)

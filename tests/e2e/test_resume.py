@@ -1,0 +1,101 @@
+"""Runs that are killed or interrupted go on as if nothing had happened."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import pytest
+import torch
+
+from e2e_support import DEADLINE, Launcher, lines, metrics, validations, wait_until
+
+SIMULATOR = (
+    "env=franka",
+    "env.scene_reset_interval=1",
+    "phase.num_episodes=8",
+    "phase.save_every=4",
+    "phase.val_every=4",
+    "phase.val_episodes=2",
+)
+
+
+def assert_same(first: Path, second: Path) -> None:
+    """The records, the evaluations and the final weights of two runs are equal, bit for bit."""
+    assert metrics(first) == metrics(second)
+    assert validations(first) == validations(second)
+    newest = [max(run.glob("checkpoint-*"), key=lambda p: int(p.name.split("-")[1])) for run in (first, second)]
+    a, b = (torch.load(path / "model.pt", weights_only=True) for path in newest)
+    assert a.keys() == b.keys()
+    assert all(torch.equal(a[key], b[key]) for key in a)
+
+
+def killed(launcher: Launcher, output: str, after: int, *overrides: str) -> None:
+    """Start a run and SIGKILL it, and nothing else, once ``after`` episodes are recorded."""
+    process = launcher.start(f"output_dir={output}", *overrides)
+    records = launcher.directory / output / "episode_metrics.jsonl"
+    wait_until(lambda: lines(records) >= after, process)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate(timeout=DEADLINE)
+    assert process.returncode == -signal.SIGKILL
+
+
+@pytest.mark.parametrize(("after", "bptt"), [(3, "8"), (10, "8"), (13, "off")])
+def test_a_killed_run_continues_with_equal_metrics(launcher: Launcher, after: int, bptt: str) -> None:
+    whole = launcher.run("output_dir=whole", f"bptt={bptt}")
+    assert whole.returncode == 0, whole.stdout + whole.stderr
+    killed(launcher, "parted", after, f"bptt={bptt}")
+    with (launcher.directory / "parted" / "episode_metrics.jsonl").open("a") as file:
+        file.write('{"episode": 99, "avg_lo')  # what a kill inside a write leaves
+
+    resumed = launcher.run("output_dir=parted", f"bptt={bptt}", "resume=auto")
+    assert resumed.returncode == 0, resumed.stdout + resumed.stderr
+    assert_same(launcher.directory / "whole", launcher.directory / "parted")
+    segments = [
+        json.loads(line)["segment"]
+        for line in (launcher.directory / "parted" / "episode_metrics.jsonl").read_text().splitlines()
+    ]
+    if after > 8:  # the first checkpoint is there
+        assert segments == [0] * 8 + [1] * 16
+
+
+@pytest.mark.sim
+def test_a_killed_run_on_the_simulator_continues_with_equal_metrics(launcher: Launcher) -> None:
+    whole = launcher.run("output_dir=whole", *SIMULATOR)
+    assert whole.returncode == 0, whole.stdout + whole.stderr
+    killed(launcher, "parted", 5, *SIMULATOR)
+    resumed = launcher.run("output_dir=parted", *SIMULATOR, "resume=auto")
+    assert resumed.returncode == 0, resumed.stdout + resumed.stderr
+    assert_same(launcher.directory / "whole", launcher.directory / "parted")
+
+
+@pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_saves_in_the_middle_of_an_episode_and_exits_with_130(
+    launcher: Launcher, signal_number: signal.Signals
+) -> None:
+    whole = launcher.run("output_dir=whole", "bptt=4")
+    assert whole.returncode == 0, whole.stdout + whole.stderr
+    process = launcher.start("output_dir=parted", "bptt=4")
+    records = launcher.directory / "parted" / "episode_metrics.jsonl"
+    wait_until(lambda: lines(records) >= 10, process)
+    os.killpg(process.pid, signal_number)  # as a terminal does: the workers get it too
+    said, _ = process.communicate(timeout=DEADLINE)
+    assert process.returncode == 130, said
+    assert f"stopped by {signal_number.name}" in said
+    assert "resume=auto" in said
+    assert json.loads((launcher.directory / "parted" / "run.json").read_text())["status"] == "interrupted"
+
+    resumed = launcher.run("output_dir=parted", "bptt=4", "resume=auto")
+    assert resumed.returncode == 0, resumed.stdout + resumed.stderr
+    assert_same(launcher.directory / "whole", launcher.directory / "parted")
+
+
+def test_a_signal_before_training_leaves_quietly(launcher: Launcher) -> None:
+    process = launcher.start("output_dir=early", "phase.tokenizer.steps=100000", "seed=3")
+    wait_until(lambda: (launcher.directory / "early" / "config.yaml").exists(), process)
+    os.kill(process.pid, signal.SIGTERM)
+    said, _ = process.communicate(timeout=DEADLINE)
+    assert process.returncode == 130, said
+    assert "Traceback" not in said
