@@ -16,6 +16,7 @@ from pathlib import Path
 import psutil
 
 from f1rl_envs.collect import EpisodeEnd
+from f1rl_envs.errors import EnvError
 from f1rl_envs.shared_memory import SharedEpisodes, Stage
 from f1rl_envs.spec import EnvSpec, EpisodeRequest
 from f1rl_envs.worker_process import BUILD_FAILED, DUMP_SIGNAL
@@ -70,6 +71,9 @@ class WorkerHandle:
             start_timeout: seconds that each stage up to the first picture may take.
             step_timeout: seconds that each reset and step may take after that.
             log_file: takes the process's output; appended to.
+
+        Raises:
+            EnvError: if the process cannot be started.
         """
         self.index = index
         self.restarts = 0
@@ -80,27 +84,28 @@ class WorkerHandle:
         self._setup = (dict(config), spec, num_slots)
         self._limits = (start_timeout, step_timeout)
         self._busy_since = 0.0
-        self.start()
+        try:
+            self.start()
+        except EnvError:
+            self.memory.close()
+            raise
 
     def start(self) -> None:
-        """Start a process, and ask it for all that is unfinished."""
+        """Start a process, and ask it for all that is unfinished.
+
+        Raises:
+            EnvError: if the machine starts no further process.
+        """
         self.memory.progress.mark(Stage.START)
         self._busy_since = time.monotonic()
         self.connection, theirs = Pipe()
-        with self.log_file.open("ab") as log:
-            self._log_start = log.tell()
-            self.process = subprocess.Popen(
-                # -P: the path is the parent's and nothing else; -u: the last words before a kill reach the log.
-                [sys.executable, "-P", "-u", "-m", "f1rl_envs.worker_process"]
-                + [str(number) for number in (theirs.fileno(), self.memory.fd, os.getpid())],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                pass_fds=(theirs.fileno(), self.memory.fd),
-                env=_worker_environ(),
-                process_group=0,  # Ctrl-C in the terminal goes to the parent alone
-            )
-        theirs.close()
+        try:
+            self.process = self._spawn(theirs.fileno())
+        except OSError as error:
+            self.connection.close()
+            raise EnvError(f"worker {self.index} could not be started: {error}; see ulimit -a and df") from error
+        finally:
+            theirs.close()
         self._send(self._setup)
         for ticket in self.unfinished:
             self._send((ticket.slot, ticket.request))
@@ -211,6 +216,22 @@ class WorkerHandle:
             "rss_mb": _resident_mib(self.process.pid),
             "episode": self.memory.progress.episode,
         }
+
+    def _spawn(self, connection_fd: int) -> subprocess.Popen:
+        """Start ``python -m f1rl_envs.worker_process`` with its output going to the log."""
+        with self.log_file.open("ab") as log:
+            self._log_start = log.tell()
+            return subprocess.Popen(
+                # -P: the path is the parent's and nothing else; -u: the last words before a kill reach the log.
+                [sys.executable, "-P", "-u", "-m", "f1rl_envs.worker_process"]
+                + [str(number) for number in (connection_fd, self.memory.fd, os.getpid())],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                pass_fds=(connection_fd, self.memory.fd),
+                env=_worker_environ(),
+                process_group=0,  # Ctrl-C in the terminal goes to the parent alone
+            )
 
     def _send(self, message: object) -> None:
         """Send to the process; if it has just died, :meth:`replace` will send again."""

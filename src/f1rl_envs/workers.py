@@ -64,7 +64,7 @@ class EpisodeWorkers:
 
         Raises:
             ValueError: if the configuration is wrong.
-            EnvError: if there is not enough memory for the episodes.
+            EnvError: if there is not enough memory for the episodes, or a process cannot be started.
         """
         if num_workers < 1 or slots_per_worker < 1:
             raise ValueError(f"num_workers is {num_workers}, slots_per_worker is {slots_per_worker}: both must be >= 1")
@@ -210,7 +210,11 @@ class EpisodeWorkers:
             self._max_restarts,
             worker.log_file,
         )
-        worker.replace()
+        try:
+            worker.replace()
+        except EnvError:
+            self.close()
+            raise
 
     def _fail(self, worker: WorkerHandle, cause: str, is_final: bool) -> NoReturn:
         """Close, keep the logs, and raise what there is to know."""

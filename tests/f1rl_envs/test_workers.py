@@ -258,11 +258,11 @@ def test_a_worker_stopped_while_idle_is_replaced_once_something_is_asked():
 
 def test_a_long_pause_of_the_caller_is_no_deadline():
     asked = requests(2)
-    with workers(step_timeout=0.4) as pool:
+    with workers(step_timeout=0.7) as pool:
         for request in asked:
             pool.submit(request)
         wait_for(lambda: pool.status()[0]["stage"] == "idle")
-        time.sleep(1.0)
+        time.sleep(1.2)
         assert_same([pool.next(timeout=60) for _ in asked], in_process(asked))
         assert pool.restarts == 0
 
@@ -346,6 +346,22 @@ def test_wrong_settings_are_refused_before_any_process_starts(monkeypatch):
         workers(num_workers=0)
     with pytest.raises(EnvError, match=r"need \d+ MiB of memory but only \d+ MiB are free; lower num_workers"):
         workers(TOY | {"resolution": 512, "max_steps": 60_000}, num_workers=1000)
+
+
+def test_a_process_that_cannot_be_started_is_one_clear_error(monkeypatch, tmp_path):
+    descriptors = len(os.listdir("/proc/self/fd"))
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "no_python"))
+    with pytest.raises(EnvError, match=r"worker 0 could not be started: .*no_python"):
+        workers()
+    assert len(os.listdir("/proc/self/fd")) == descriptors
+    monkeypatch.undo()
+    with workers() as pool:
+        pool.submit(requests(1)[0])
+        monkeypatch.setattr(sys, "executable", str(tmp_path / "no_python"))
+        os.kill(pool.status()[0]["pid"], signal.SIGKILL)
+        with pytest.raises(EnvError, match=r"worker 0 could not be started: .*no_python"):
+            pool.next(timeout=60)
+        assert pool.status() == []
 
 
 def test_output_goes_to_the_log_and_the_process_is_alone_on_its_core(misbehaving, tmp_path, capfd, monkeypatch):
