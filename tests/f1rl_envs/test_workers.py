@@ -330,9 +330,9 @@ def test_what_would_fail_again_is_not_tried_again(misbehaving, name, words):
     log.parent.rmdir()
 
 
-def test_a_start_that_hangs_has_its_own_deadline(misbehaving):
+def test_a_start_that_hangs_has_its_own_deadline(misbehaving, tmp_path):
     with (
-        workers(misbehaving("stillborn"), start_timeout=1.5, max_restarts=0) as pool,
+        workers(misbehaving("stillborn"), start_timeout=1.5, max_restarts=0, log_dir=tmp_path) as pool,
         pytest.raises(WorkerError, match=r"(?s)start_timeout is 1.5 s\) in stage 'scene'.*hang_in_the_driver"),
     ):
         collect(pool, requests(1))
