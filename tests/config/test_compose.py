@@ -64,7 +64,7 @@ def test_an_unknown_key_is_named_with_the_nearest_one(plus: str) -> None:
         ("++env.randomization.num_object=[1,2]", "env.randomization.num_objects"),
         ("envv=toy", "env"),
         ("+phase.tokenizer.step=3", "phase.tokenizer.steps"),
-        ("model.memory.hiden=3", "model.memory.hidden"),
+        ("model.memory.hiddn=3", "model.memory.hidden"),
     ],
 )
 def test_what_was_probably_meant(given: str, meant: str) -> None:
@@ -79,10 +79,10 @@ def test_a_key_nobody_could_mean_lists_the_keys() -> None:
 
 def test_all_problems_are_reported_at_once() -> None:
     message = problems_of(
-        "phase=techer", "+phase.foo=3", "++seeed=3", "phase.num_episodes=many", "phase.betas=[1]", "~bptt.length"
+        "phase=teachr", "+phase.foo=3", "++seeed=3", "phase.num_episodes=many", "phase.betas=[1]", "~bptt.length"
     )
     assert "the configuration has 6 problems" in message
-    assert "phase=techer: the group phase has teacher; did you mean 'teacher'?" in message
+    assert "phase=teachr: the group phase has teacher; did you mean 'teacher'?" in message
     assert "phase.foo is not a key" in message
     assert "seeed is not a key of the configuration; did you mean seed?" in message
     assert "phase.num_episodes must be a whole number; got 'many'" in message
