@@ -117,7 +117,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
-        (["trian"], "'trian' is not a command; did you mean 'train'?"),
+        (["trainn"], "'trainn' is not a command; did you mean 'train'?"),
         (["teacher"], "'teacher' is not a command; did you mean phase=teacher?"),
         (["xyzzy"], "'xyzzy' is not a command; python -m f1rl --help lists them"),
         (["env=toy", "phase.num_episodes"], "'phase.num_episodes' is not an override like key=value"),
@@ -221,7 +221,7 @@ def test_an_interrupted_job_ends_the_sweep(runs: list[Config], monkeypatch: pyte
 
 
 @pytest.mark.parametrize(
-    ("argv", "code"), [(["--help"], 0), (["--version"], 0), (["--cfg", "job"], 0), (["phase.lrr=3"], 3), (["trian"], 2)]
+    ("argv", "code"), [(["--help"], 0), (["--version"], 0), (["--cfg", "job"], 0), (["phase.lrr=3"], 3), (["trainn"], 2)]
 )
 def test_answers_come_without_loading_anything_heavy(argv: list[str], code: int) -> None:
     program = (
