@@ -85,7 +85,7 @@ def build_visual(source: Path, target: Path) -> tuple[int, int]:
         before, after = before + len(mesh.faces), after + len(small.faces)
         shaded = trimesh.graph.smooth_shade(small, angle=np.radians(40))
         material = trimesh.visual.material.PBRMaterial(
-            baseColorFactor=colour, metallicFactor=0.05, roughnessFactor=0.55, name="part_%d_%d_%d" % colour[:3]
+            baseColorFactor=colour, metallicFactor=0.05, roughnessFactor=0.55, name=f"part_{len(out.geometry)}"
         )
         shaded.visual = trimesh.visual.TextureVisuals(material=material)
         out.add_geometry(shaded)
@@ -128,9 +128,7 @@ def build_srdf(source: Path, target: Path) -> None:
     root = etree.parse(str(source), etree.XMLParser(remove_comments=True, remove_blank_text=True)).getroot()
     out = etree.Element("robot", name="panda")
     for pair in root.iter("disable_collisions"):
-        etree.SubElement(
-            out, "disable_collisions", link1=pair.get("link1"), link2=pair.get("link2"), reason="Default"
-        )
+        etree.SubElement(out, "disable_collisions", link1=pair.get("link1"), link2=pair.get("link2"), reason="Default")
     target.write_bytes(etree.tostring(out, pretty_print=True))
 
 

@@ -24,9 +24,6 @@ def make(config: Mapping[str, Any]) -> RandomExplorationEnv:
         ValueError: if the configuration is incomplete or a value is out of range; the message names the key.
         RendererError: if there is no usable Vulkan driver; the message says what to install.
     """
-    from f1rl_envs.sim.spec import check
-
-    check(config)
     from f1rl_envs.sim.gym import RandomExplorationEnv
 
     return RandomExplorationEnv(config)

@@ -18,7 +18,11 @@ import numpy as np
 import sapien
 import torch
 from mani_skill.agents.base_agent import BaseAgent, Keyframe
-from mani_skill.agents.controllers import PDJointPosController, PDJointPosControllerConfig, PDJointPosMimicControllerConfig
+from mani_skill.agents.controllers import (
+    PDJointPosController,
+    PDJointPosControllerConfig,
+    PDJointPosMimicControllerConfig,
+)
 from mani_skill.agents.registration import register_agent
 
 from f1rl_envs.normalize import DELTA_QPOS_BOUND
@@ -39,6 +43,14 @@ class DeltaTargetController(PDJointPosController):
         action = self._preprocess_action(action)
         self._target_qpos = self.bound_targets(self._target_qpos + action)
         self.set_drive_targets(self._target_qpos)
+
+    def set_state(self, state: dict[str, torch.Tensor]) -> None:
+        """Restore the targets: of all scenes, or of those that are being reset where there are fewer rows."""
+        targets = state["target_qpos"]
+        if self._target_qpos is None or len(targets) == len(self._target_qpos):
+            self._target_qpos = targets.clone()
+        else:
+            self._target_qpos[self.scene._reset_mask] = targets
 
     def bound_targets(self, targets: torch.Tensor) -> torch.Tensor:
         """Return ``targets`` ``[N, J]`` within both bounds."""
@@ -90,6 +102,16 @@ class ArmAgent(BaseAgent):
             **gains,
         )
         return {"delta_qpos": {"arm": arm, "gripper": gripper}}
+
+    def set_action(self, action: torch.Tensor) -> None:
+        """Hand a normalised action ``[N, A]`` to the controller.
+
+        Raises:
+            ValueError: if an entry is not a number (checked on the CPU only, where it costs nothing).
+        """
+        if not self.scene.gpu_sim_enabled and not torch.isfinite(action).all():
+            raise ValueError(f"action must be finite, got {action}")
+        self.controller.set_action(action)
 
 
 @register_agent()

@@ -4,6 +4,13 @@ A ManiSkill step wraps each number in batched tensors, copies textures it does n
 2 ms of 6 on a CPU. Here the same scene, built and reset by the same
 :class:`~f1rl_envs.sim.random_exploration.RandomExploration`, is stepped through SAPIEN's own objects: set nine drive
 targets, step the physics, take the pictures, copy them into arrays that exist already.
+
+**The same (seed, scene seed) gives the same episode, bit for bit**: states, velocities and pictures, contacts included,
+in any process of one machine, on a fresh scene as on a reused one, whatever was played before. A scene that is merely
+put back to its start does not keep this: PhysX carries contact manifolds and solver warm starts over, the first step
+differs by 1e-7 and an episode that touches something by centimetres. Each reset therefore moves the bodies into a new
+physics scene (1 ms), see :meth:`RandomExploration._renew_physics`. Not claimed: equality across processor models,
+driver versions, or between a GPU's pictures and the software renderer's.
 """
 
 from __future__ import annotations
@@ -12,6 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import gymnasium
 import numpy as np
+from gymnasium.envs.registration import EnvSpec
 
 from f1rl_envs.normalize import delta_qpos_actions, joint_states
 from f1rl_envs.sim.agents import AGENTS, MAX_LEAD
@@ -23,6 +31,8 @@ from f1rl_envs.spec import PADDED_DIM
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+STATE_BOUND = 2.0
+"""Bound of the state entries: limits are at 1, and the physics lets a joint go over its limit by a little."""
 _SCENE_STREAM = 2
 """Tells the scene seed that is derived from an episode's seed from that episode's other draws."""
 
@@ -42,16 +52,24 @@ class RandomExplorationEnv(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
 
     metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"], "render_fps": 20}
 
-    def __init__(self, config: Mapping[str, Any]) -> None:
+    def __init__(self, config: Mapping[str, Any], render_mode: str | None = "rgb_array") -> None:
         """Build the environment; a scene exists at once, an episode after :meth:`reset`.
 
         Args:
-            config: see :data:`f1rl_envs.sim.spec.KEYS`; already checked.
+            config: see :data:`f1rl_envs.sim.spec.KEYS`; every key is required.
+            render_mode: ``rgb_array``, or None to do without :meth:`render`.
 
         Raises:
+            ValueError: if the configuration is incomplete or a value is out of range.
             RendererError: if there is no usable Vulkan driver.
         """
-        self.render_mode = "rgb_array"
+        self.render_mode = render_mode
+        self.spec = EnvSpec(
+            "f1rl/RandomExploration-v0",
+            entry_point="f1rl_envs.sim.gym:RandomExplorationEnv",
+            disable_env_checker=True,
+            kwargs={"config": config},
+        )
         self.metadata = {**self.metadata, "render_fps": config["control_freq"]}
         self.env_spec = spec(config)
         self.copy_observations = True
@@ -87,7 +105,7 @@ class RandomExplorationEnv(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
         self.observation_space = gymnasium.spaces.Dict(
             {
                 "image": gymnasium.spaces.Box(0, 255, self.env_spec.image_shape, np.uint8),
-                "state": gymnasium.spaces.Box(-np.inf, np.inf, (PADDED_DIM,), np.float32),
+                "state": gymnasium.spaces.Box(-STATE_BOUND, STATE_BOUND, (PADDED_DIM,), np.float32),
             }
         )
         self.action_space = gymnasium.spaces.Box(-1.0, 1.0, (PADDED_DIM,), np.float32)
@@ -181,8 +199,10 @@ class RandomExplorationEnv(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
             return {"image": self._image.copy(), "state": self._state.copy()}
         return {"image": self._image, "state": self._state}
 
-    def render(self) -> np.ndarray:
-        """Return a larger picture from the side, ``uint8 [512, 512, 3]``."""
+    def render(self) -> np.ndarray | None:
+        """Return a larger picture from the side, ``uint8 [512, 512, 3]``, or None without a render mode."""
+        if self.render_mode is None:
+            return None
         return self.base.render_rgb_array()[0].cpu().numpy()
 
     def close(self) -> None:

@@ -193,10 +193,7 @@ class RandomExploration(BaseEnv):
         self._tint_robot()
 
     def _tint_robot(self) -> None:
-        """Multiply the robot's own colours by each scene's tint.
-
-        Materials come from a cache that all robots of the process share, so each gets a copy of its own.
-        """
+        """Multiply the robot's own colours by each scene's tint; every robot that is loaded has its own materials."""
         for link in self.agent.robot.links:
             for i, component in zip(link._scene_idxs.tolist(), link._objs, strict=True):
                 tint = self.scene_specs[i].robot_tint
@@ -204,14 +201,8 @@ class RandomExploration(BaseEnv):
                 if body is None or tint == (1.0, 1.0, 1.0):
                     continue
                 for part in (part for shape in body.render_shapes for part in shape.parts):
-                    own = part.material
-                    colour = np.asarray(own.base_color)
-                    part.material = RenderMaterial(
-                        base_color=[*(colour[:3] * tint), colour[3]],
-                        roughness=own.roughness,
-                        metallic=own.metallic,
-                        specular=own.specular,
-                    )
+                    colour = np.asarray(part.material.base_color)
+                    part.material.base_color = [*(colour[:3] * tint), colour[3]]
 
     def _build_table(self, i: int, spec: SceneSpec) -> None:
         """Build the table of scene ``i``: a board, and the texture just above its top."""
@@ -289,10 +280,22 @@ class RandomExploration(BaseEnv):
     def reset(
         self, seed: int | list[int] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:
-        """Reset as :class:`BaseEnv` does, on the CPU from a physics scene without a past."""
-        if not (options or {}).get("reconfigure", False) and not self.gpu_sim_enabled:
+        """Reset as :class:`BaseEnv` does, on the CPU from a physics scene without a past.
+
+        The parent class resets the controllers of all scenes whichever are reset; here the others keep their targets.
+        """
+        options = options or {}
+        if not options.get("reconfigure", False) and not self.gpu_sim_enabled:
             self._renew_physics()
-        return super().reset(seed, options)
+        if "env_idx" not in options:
+            return super().reset(seed, options)
+        others = torch.ones(self.num_envs, dtype=torch.bool, device=self.device)
+        others[options["env_idx"]] = False
+        arm = self.agent.controller.controllers["arm"]
+        kept = arm._target_qpos[others].clone()
+        result = super().reset(seed, options)
+        arm._target_qpos[others] = kept
+        return result
 
     def _renew_physics(self) -> None:
         """Move everything into a new physics scene.
@@ -314,8 +317,10 @@ class RandomExploration(BaseEnv):
         self.scene.px = physics
 
     def restart(self, seed: int) -> None:
-        """Start the episode of ``seed`` on the scene as it stands: :meth:`reset` of one scene on the CPU, but without
-        an observation and without seeding generators that this environment does not use.
+        """Start the episode of ``seed`` on the scene as it stands.
+
+        This is :meth:`reset` for one scene on the CPU, without an observation and without seeding the generators that
+        this environment does not use.
         """
         self._renew_physics()
         self._episode_seed = np.array([seed], np.int64)
@@ -352,3 +357,9 @@ class RandomExploration(BaseEnv):
             self.agent.set_controller_state(state["controller"])
         else:
             self.agent.controller.reset()
+
+    def set_state(self, state: torch.Tensor, env_idx: torch.Tensor | None = None) -> None:
+        """Restore a flat state; the parent class leaves out its last entries, the controller's targets."""
+        super().set_state(state, env_idx)
+        targets = state[:, -len(self.agent.embodiment.arm_joints) :]
+        self.agent.set_controller_state({"arm": {"target_qpos": targets}})

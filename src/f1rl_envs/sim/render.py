@@ -23,14 +23,16 @@ import shutil
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from f1rl_envs.errors import RendererError
 
 os.environ.setdefault("LP_NUM_THREADS", "0")
 
 import sapien
-from mani_skill.render import PREBUILT_SHADER_CONFIGS, ShaderConfig
+
+if TYPE_CHECKING:
+    from mani_skill.render import ShaderConfig
 
 LOG = logging.getLogger(__name__)
 
@@ -232,5 +234,8 @@ def set_picture_formats() -> None:
 
 def camera_shader(renderer: Renderer) -> ShaderConfig:
     """Return ManiSkill's description of our shader: that of ``minimal`` with another directory."""
+    # Here and not above: whether there is a driver can be said before torch and ManiSkill are loaded.
+    from mani_skill.render import PREBUILT_SHADER_CONFIGS, ShaderConfig
+
     minimal = PREBUILT_SHADER_CONFIGS["minimal"]
     return ShaderConfig(renderer.shader, minimal.texture_names, {}, minimal.texture_transforms)
