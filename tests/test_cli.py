@@ -221,7 +221,7 @@ def test_an_interrupted_job_ends_the_sweep(runs: list[Config], monkeypatch: pyte
 
 
 @pytest.mark.parametrize(
-    ("argv", "code"), [(["--help"], 0), (["--version"], 0), (["--cfg", "job"], 0), (["phase.lrr=3"], 3), (["trainn"], 2)]
+    ("argv", "code"), [(["--help"], 0), (["--cfg", "job"], 0), (["phase.lrr=3"], 3), (["trainn"], 2)]
 )
 def test_answers_come_without_loading_anything_heavy(argv: list[str], code: int) -> None:
     program = (
