@@ -5,8 +5,10 @@ exactly, whatever the drive's lag, and no sag creeps in. Two bounds keep the tar
 :data:`MAX_LEAD` around the measured position, so that an arm pressed against the table does not store up a long way
 to jump when it comes free.
 
-**Gains.** Stiffness 1000 and damping 100 are ManiSkill's for the Panda: overdamped (time constant about 0.1 s), no
-overshoot at 20 Hz. Gravity is switched off for the links, which is what a robot's own gravity compensation does.
+**Gains.** With stiffness 4000 and damping 200 the Panda does 62 % of a commanded delta within its own control step of
+50 ms and 87 % by the end of the next, so that what an action does shows in the very next picture; it overshoots by at
+most 6 %. ManiSkill's 1000 and 100 do 39 % and 63 %. Under random targets the lag is 0.006 rad on average and 0.02 rad
+at most, of steps up to 0.03 rad. Gravity is switched off for the links, as a robot's own compensation does.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ from f1rl_envs.sim.embodiments import FRANKA, Embodiment
 if TYPE_CHECKING:
     from mani_skill.utils.structs.types import Array
 
-MAX_LEAD = 0.25
+MAX_LEAD = 0.15
 """Furthest that a joint's target may be from where the joint is, in radians; well above the lag in free motion."""
 
 

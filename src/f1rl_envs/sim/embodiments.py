@@ -83,8 +83,8 @@ FRANKA = Embodiment(
     home=(0.0, 0.3927, 0.0, -1.9635, 0.0, 2.3562, 0.7854),
     base_position=(-0.5, 0.0, 0.0),
     wrist_camera=_tilted_camera((0.08, 0.0, 0.01), tilt=0.26, fov=1.3),
-    stiffness=1e3,
-    damping=1e2,
+    stiffness=4e3,
+    damping=2e2,
     force_limit=100.0,
 )
 
