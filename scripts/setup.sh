@@ -50,8 +50,9 @@ has_vulkan_driver() {
 }
 
 find_python() {
-    local candidate
-    for candidate in ${PYTHON:+"$PYTHON"} python3.11 python3.12 python3; do
+    local candidate candidates=(python3.11 python3.12 python3)
+    [ -z "${PYTHON:-}" ] || candidates=("$PYTHON")
+    for candidate in "${candidates[@]}"; do
         if "$candidate" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))' 2>/dev/null; then
             command -v "$candidate"
             return
@@ -74,7 +75,7 @@ missing_packages() {
     has_vulkan_driver || echo mesa-vulkan-drivers
     python=$(find_python) || python=
     if [ -z "$python" ]; then
-        printf '%s\n' python3 python3-venv
+        [ -n "${PYTHON:-}" ] || printf '%s\n' python3 python3-venv # a wrong choice is no missing package
     elif ! has_venv "$python"; then
         if [ "$python" = /usr/bin/python3 ]; then echo python3-venv; else echo "$(basename "$python")-venv"; fi
     fi
@@ -185,7 +186,8 @@ virtual_environment() {
     if [ "$(cat "$STAMP" 2>/dev/null)" = "$(fingerprint)" ] && .venv/bin/python -c '' 2>/dev/null; then
         return
     fi
-    python=$(find_python) || die "Python 3.11 or 3.12 is needed; PYTHON=/path/to/python make setup chooses one"
+    python=$(find_python) || die "Python 3.11 or 3.12 is needed; tried ${PYTHON:-python3.11, python3.12, python3}." \
+        "PYTHON=/path/to/python3.11 make setup chooses another"
     has_venv "$python" || die "$python has no venv module; install $(basename "$python")-venv"
     if ! .venv/bin/python -c 'import sys, pip; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))' 2>/dev/null; then
         say "creating .venv with $python"
@@ -193,7 +195,7 @@ virtual_environment() {
     fi
     say "installing the package and what it needs; a few minutes, details in $LOG"
     if ! .venv/bin/python -m pip install --disable-pip-version-check --editable '.[dev]' >"$LOG" 2>&1; then
-        tail -n 20 "$LOG" >&2
+        tail -n 20 "$LOG" | cut -c 1-300 >&2
         die "the installation failed; the lines above are the end of $LOG"
     fi
     fingerprint >"$STAMP"
