@@ -1,0 +1,1 @@
+"""Speed suite: ratios measured in one run, with the hardware they were measured on."""

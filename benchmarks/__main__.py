@@ -1,0 +1,26 @@
+"""Run the whole suite: ``python -m benchmarks``."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+SUITE = (
+    ("start-up", ["-m", "benchmarks.startup"]),
+    ("environment against bare SAPIEN, 64 px", ["-m", "benchmarks.env_speed", "--resolution", "64"]),
+    ("environment against bare SAPIEN, 128 px", ["-m", "benchmarks.env_speed", "--resolution", "128"]),
+    ("teacher training", ["-m", "benchmarks.teacher_speed"]),
+)
+
+
+def main() -> int:
+    """Run each benchmark in a process of its own; return the number that failed."""
+    failed = 0
+    for title, arguments in SUITE:
+        print(f"\n== {title}", flush=True)
+        failed += subprocess.run([sys.executable, *arguments], check=False).returncode != 0
+    return failed
+
+
+if __name__ == "__main__":
+    sys.exit(main())
