@@ -78,6 +78,10 @@ class WorkerHandle:
         self.index = index
         self.restarts = 0
         self.log_file = log_file
+        self.about: dict[str, object] = {}
+        """What the environment says it runs on; empty until it is built."""
+        self.refusal: str | None = None
+        """Why the environment cannot be built or go on, in its own words."""
         self.unfinished: list[Ticket] = []
         self.free_slots = list(range(num_slots))
         self.memory = SharedEpisodes(spec, num_slots)
@@ -126,8 +130,13 @@ class WorkerHandle:
         """
         try:
             while self.connection.poll():
-                end = self.connection.recv()
-                self.unfinished.pop(0).end = end
+                message = self.connection.recv()
+                if isinstance(message, EpisodeEnd):
+                    self.unfinished.pop(0).end = message
+                elif isinstance(message, str):
+                    self.refusal = message
+                else:
+                    self.about = message
         except (EOFError, OSError):
             return False
         return True

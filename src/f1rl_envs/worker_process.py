@@ -37,7 +37,8 @@ def main(connection_fd: int, memory_fd: int, parent_pid: int) -> int:
 
     Args:
         connection_fd: descriptor of the connection; it brings ``(config, spec, num_slots)`` and then
-            ``(slot, request)`` for each episode, and takes an ``EpisodeEnd`` back for each.
+            ``(slot, request)`` for each episode, and takes back what the environment says of itself (a dict), an
+            ``EpisodeEnd`` for each episode, and the message of an ``EnvError``.
         memory_fd: descriptor of the memory made by ``SharedEpisodes``.
         parent_pid: process without which this one has no purpose.
 
@@ -50,16 +51,20 @@ def main(connection_fd: int, memory_fd: int, parent_pid: int) -> int:
     memory = SharedEpisodes(spec, num_slots, memory_fd)
     progress = memory.progress
     try:
-        env = _build(config, spec, progress)
-    except Exception:
-        traceback.print_exc()
-        return BUILD_FAILED
-    try:
+        try:
+            env = _build(config, spec, progress)
+        except EnvError:
+            raise
+        except Exception:  # a fault of the environment's code would come back with every restart
+            traceback.print_exc()
+            return BUILD_FAILED
+        connection.send(dict(getattr(env, "about", {})))
         _serve(connection, env, spec, memory)
     except EOFError:
         return 0
-    except EnvError:
+    except EnvError as error:
         traceback.print_exc()
+        connection.send(str(error))  # written for the user, who is shown it instead of a traceback
         return BUILD_FAILED
     except Exception:
         traceback.print_exc()

@@ -146,6 +146,11 @@ class EpisodeWorkers:
         self._hand_out()
         return episode
 
+    @property
+    def about(self) -> dict[str, object]:
+        """What the environment says it runs on (``env.about``), e.g. its renderer; empty until one is built."""
+        return next((worker.about for worker in self._workers if worker.about), {})
+
     def status(self) -> list[dict[str, int | float | str]]:
         """Return for each worker: worker, pid, stage, restarts, rss_mb, episode."""
         return [worker.status() for worker in self._workers]
@@ -219,10 +224,11 @@ class EpisodeWorkers:
     def _fail(self, worker: WorkerHandle, cause: str, is_final: bool) -> NoReturn:
         """Close, keep the logs, and raise what there is to know."""
         spent = "" if is_final else f"; all of max_restarts={self._max_restarts} restarts are used up"
-        message = (
-            f"worker {worker.index} {cause} in {worker.where()}{spent}.\n"
-            f"Its log is {worker.log_file}; its last words:\n{worker.last_words()}"
-        )
+        what = f"worker {worker.index} {cause} in {worker.where()}{spent}"
+        if worker.refusal is not None:
+            message = f"{what}: {worker.refusal}\nIts log is {worker.log_file}"
+        else:
+            message = f"{what}.\nIts log is {worker.log_file}; its last words:\n{worker.last_words()}"
         self._temporary_logs = False
         self.close()
         raise WorkerError(message)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 from f1rl.config.schema import Config, Env
 
@@ -139,9 +138,5 @@ def _processes(config: Config) -> Iterator[str]:
 
 
 def _continuation(config: Config) -> Iterator[str]:
-    if config.resume is None:
-        return
-    if config.overwrite:
+    if config.resume is not None and config.overwrite:
         yield "resume and overwrite exclude each other: one keeps what output_dir holds, the other deletes it"
-    if config.resume != "auto" and not Path(config.resume).exists():
-        yield f"resume must be null, auto or a checkpoint's path; {config.resume} does not exist"

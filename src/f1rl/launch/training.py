@@ -74,6 +74,7 @@ def _lead(
         module = _module(cfg, directory, data, console, stop)
     with _timed(directory, "held_out_episodes"):
         held_out = data.tokenized("held_out", cfg.phase.val_episodes)
+    _note_devices(directory, data, console)
     stop.raise_if_requested()
     recording = record(cfg, config, directory, data, held_out, console, stop.requested)
     with closing(recording):
@@ -151,6 +152,17 @@ class _FirstStep(lightning.Callback):
         if self._started is not None:
             self._directory.file.timing("first_optimizer_step", time.perf_counter() - self._started)
             self._started = None
+
+
+def _note_devices(directory: RunDirectory, data: RolloutDataModule, console: Console) -> None:
+    """Record what trains and what renders; say once if it is not the first choice."""
+    trains = torch.cuda.get_device_name() if torch.cuda.is_available() else f"CPU, {torch.get_num_threads()} threads"
+    about = data.workers.about
+    directory.file.update(devices={"training": trains, "workers": len(data.workers.status()), **about})
+    renderer = about.get("renderer", {})
+    if renderer.get("fallback"):
+        directory.file.fallback("renderer", renderer["reason"])
+        console.print(f"rendering on {renderer['device']}: {renderer['reason']}", highlight=False, soft_wrap=True)
 
 
 @contextmanager

@@ -94,6 +94,7 @@ class RandomExplorationEnv(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
         )
         """The ManiSkill environment underneath."""
         self.renderer = self.base.renderer
+        self.about = {"renderer": self.renderer.as_record()}
         self._substeps = config["sim_freq"] // config["control_freq"]
         self._image = np.empty(self.env_spec.image_shape, np.uint8)
         self._state = np.zeros(PADDED_DIM, np.float32)
