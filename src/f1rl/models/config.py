@@ -125,6 +125,8 @@ class GenConfig:
     """Inner width of the feed-forward parts."""
     history: Literal["latent", "scales"]
     """Past frames as their complete latents, or as the scales' inputs of the published weights (no finest codes)."""
+    latent_prior: bool
+    """Predict the change of the newest frame's latent, beside the published head; copying is then the start."""
 
 
 @dataclass(frozen=True)

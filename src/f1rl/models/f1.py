@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
@@ -13,6 +15,18 @@ from f1rl.models.interface import WorldModelInputs, WorldModelOutput
 from f1rl.models.joint_attention import Cache, joint_attention
 from f1rl.models.memory import Memory
 from f1rl.models.tokenizer import FrameTokenizer, normalise_images
+
+
+@dataclass
+class _Seen:
+    """What the next frames of ``N = B * T`` steps are predicted from."""
+
+    cache: Cache
+    """Of the prefix."""
+    context: Tensor
+    """Memory, state and action tokens ``[N, n, width]``."""
+    last: Tensor
+    """Latent of the newest frame, pooled to every scale, ``[N, L, D]``."""
 
 
 class F1Model(nn.Module):
@@ -71,10 +85,11 @@ class F1Model(nn.Module):
         """
         if inputs.target is None:
             raise ValueError("inputs.target is None; training needs the tokens of the next frames")
-        cache, context, memory = self._observe(inputs, memory)
-        scales = self.frames.next_frame(self.tokenizer.scale_inputs(inputs.target.flatten(0, 1)), begin=0)
-        hidden, _ = self._suffix(torch.cat([context, scales], dim=1), cache, begin=0)
-        logits = self.frames.logits(hidden[:, context.shape[1] :])
+        seen, memory = self._observe(inputs, memory)
+        coarser = self.tokenizer.scale_inputs(inputs.target.flatten(0, 1))
+        tokens, left = self.frames.next_frame(coarser, seen.last, begin=0)
+        hidden, _ = self._suffix(torch.cat([seen.context, tokens], dim=1), seen.cache, begin=0)
+        logits = self._logits(hidden[:, seen.context.shape[1] :], left)
         return WorldModelOutput(logits.unflatten(0, inputs.is_first.shape), memory)
 
     @torch.no_grad()
@@ -87,33 +102,38 @@ class F1Model(nn.Module):
         Raises:
             ValueError: if ``memory`` does not fit.
         """
-        cache, context, memory = self._observe(inputs, memory)
-        tokens = torch.empty(len(context), 0, dtype=torch.long, device=context.device)
-        start = self.frames.next_frame(context.new_zeros(len(context), 0, self.config.tokenizer.codebook_dim), begin=0)
-        step, begin = torch.cat([context, start], dim=1), 0
+        seen, memory = self._observe(inputs, memory)
+        count, cache, begin = len(seen.context), seen.cache, 0
+        tokens = torch.empty(count, 0, dtype=torch.long, device=seen.context.device)
+        coarser = seen.context.new_zeros(count, 0, self.config.tokenizer.codebook_dim)
         for side in self.config.tokenizer.scales:
             if side > 1:
-                scale = self.tokenizer.next_scale_input(tokens)
-                step = self.frames.next_frame(scale, begin=tokens.shape[1])
+                coarser = self.tokenizer.next_scale_input(tokens)
+            step, left = self.frames.next_frame(coarser, seen.last, begin=tokens.shape[1])
+            if side == 1:
+                step = torch.cat([seen.context, step], dim=1)
             hidden, cache = self._suffix(step, cache, begin)
             begin += step.shape[1]
-            best = self.frames.logits(hidden[:, -side * side :]).argmax(-1)
+            best = self._logits(hidden[:, -side * side :], left).argmax(-1)
             tokens = torch.cat([tokens, best], dim=1)
         return tokens.unflatten(0, inputs.is_first.shape), memory
 
-    def _observe(self, inputs: WorldModelInputs, memory: Tensor) -> tuple[Cache, Tensor, Tensor]:
-        """Return the prefix cache, the context tokens ``[B * T, n, width]`` and the memory after the window."""
+    def _observe(self, inputs: WorldModelInputs, memory: Tensor) -> tuple[_Seen, Tensor]:
+        """Return all that the next frames are predicted from, and the memory after the window."""
         batch, steps = inputs.is_first.shape
         self.memory.check(memory, batch)
-        cache, pooled = self._prefix(inputs.image.flatten(0, 1), inputs.token_history.flatten(0, 1))
+        history = inputs.token_history.flatten(0, 1)
+        latents = self.tokenizer.latent(history.flatten(0, 1)).unflatten(0, history.shape[:2])
+        past = self.frames.history(self.tokenizer, history, latents)
+        cache, pooled = self._prefix(inputs.image.flatten(0, 1), past)
         features = torch.cat([pooled.unflatten(0, (batch, steps)), inputs.state, inputs.prev_action], dim=-1)
         recalled, memory = self.memory(features, inputs.is_first, memory, backprop=self.memory_backprop)
         single = torch.stack([self.memory_token(recalled), self.state_token(inputs.state)], dim=2)
-        context = torch.cat([single, self.action_token(inputs.action_history)], dim=2)
-        return cache, context.flatten(0, 1), memory
+        context = torch.cat([single, self.action_token(inputs.action_history)], dim=2).flatten(0, 1)
+        return _Seen(cache, context, self.tokenizer.pooled_scales(latents[:, -1])), memory
 
-    def _prefix(self, image: Tensor, history: Tensor) -> tuple[Cache, Tensor]:
-        """Run ``image uint8 [N, C, 3, H, W]``, the prompt and ``history int64 [N, n_obs, L]`` through the experts.
+    def _prefix(self, image: Tensor, past: Tensor) -> tuple[Cache, Tensor]:
+        """Run ``image uint8 [N, C, 3, H, W]``, the prompt and the past frames ``[N, n, width]`` through the experts.
 
         Returns:
             The cache, and the mean ``[N, width]`` of the understanding expert's outputs.
@@ -122,13 +142,15 @@ class F1Model(nn.Module):
         seen = self.vlm.get_image_features(pixels).pooler_output.unflatten(0, image.shape[:2]).flatten(1, 2)
         text = self.vlm.language_model.embed_tokens(self.prompt)
         und = torch.cat([seen, text.expand(len(seen), -1, -1)], dim=1)
-        past = self.frames.history(self.tokenizer, history)
         if self.config.und_sees_history:
             (und, _), cache = joint_attention([self.vlm.language_model, self.gen], [und, past], [], None)
         else:
             (und,), cache = joint_attention([self.vlm.language_model], [und], [], None)
             _, cache = joint_attention([self.gen], [past], cache, None)
         return cache, und.mean(dim=1)
+
+    def _logits(self, hidden: Tensor, left: Tensor) -> Tensor:
+        return self.frames.logits(hidden, left, self.tokenizer.quantizer.codebook.weight)
 
     def _suffix(self, tokens: Tensor, cache: Cache, begin: int) -> tuple[Tensor, Cache]:
         """Run the suffix tokens ``begin ...`` after the cached ones; each block sees the blocks up to itself."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from f1rl.models.config import ModelConfig
@@ -36,31 +37,68 @@ class FrameTokens(nn.Module):
         self.head = nn.Linear(width, vq.codebook_size)
         nn.init.normal_(self.head.weight, std=0.02)  # near-uniform predictions at the start
         nn.init.zeros_(self.head.bias)
+        self.last = nn.Linear(vq.codebook_dim, width) if config.gen.latent_prior else None
+        self.change = nn.Linear(width, vq.codebook_dim + 1) if config.gen.latent_prior else None
+        if self.change is not None:
+            nn.init.zeros_(self.change.weight)
+            nn.init.zeros_(self.change.bias)
+            self.change.bias.data[-1] = 0.01  # a start that is almost uniform, yet has gradients everywhere
 
-    def history(self, tokenizer: FrameTokenizer, tokens: Tensor) -> Tensor:
-        """Embed the past frames ``int64 [N, n_obs, L]`` as ``[N, n, width]``, one token per place for all frames."""
-        count, steps, _ = tokens.shape
-        frames = tokens.flatten(0, 1)
+    def history(self, tokenizer: FrameTokenizer, tokens: Tensor, latents: Tensor) -> Tensor:
+        """Embed the past frames as ``[N, n, width]``, one token per place for all frames.
+
+        Args:
+            tokenizer: of the frames.
+            tokens: ``int64 [N, n_obs, L]``.
+            latents: their latents ``[N, n_obs, D, g, g]``.
+        """
+        count = len(tokens)
         if self.history_kind == "latent":
-            features = tokenizer.latent(frames).flatten(2).transpose(1, 2)
+            features = latents.flatten(3).permute(0, 3, 2, 1)  # [N, g * g, D, n_obs]
         else:
-            features = tokenizer.scale_inputs(frames)
-        places = features.shape[1]
-        features = features.unflatten(0, (count, steps)).permute(0, 2, 3, 1).flatten(0, 1)  # [N * n, D, n_obs]
-        merged = self.temporal_conv(features).view(count, places, -1)
+            inputs = tokenizer.scale_inputs(tokens.flatten(0, 1)).unflatten(0, tokens.shape[:2])
+            features = inputs.permute(0, 2, 3, 1)  # [N, L - 1, D, n_obs]
+        merged = self.temporal_conv(features.flatten(0, 1)).view(count, features.shape[1], -1)
         return self.embed(merged) + self.history_position
 
-    def next_frame(self, inputs: Tensor, begin: int) -> Tensor:
-        """Embed scale inputs ``[N, n, D]`` that belong to the places ``begin + 1 ...`` of the next frame's tokens.
+    def next_frame(self, inputs: Tensor, last: Tensor, begin: int) -> tuple[Tensor, Tensor]:
+        """Embed the scale inputs of the places ``begin ...`` of the next frame's tokens.
 
-        With ``begin`` 0, the start token, which predicts the coarsest scale, is put before them.
+        Args:
+            inputs: sums of the coarser scales ``[N, n, D]``; with ``begin`` 0, those of scale 2 and on: the start
+                token, which predicts the coarsest scale, is put before them.
+            last: latent of the newest frame, pooled to every scale, ``[N, L, D]``.
+            begin: number of the first place.
+
+        Returns:
+            The tokens ``[N, n, width]``, and what is left to code ``[N, n, D]`` if the newest frame just stayed.
         """
         tokens = self.embed(inputs)
         if begin == 0:
             tokens = torch.cat([self.start.expand(len(tokens), -1, -1), tokens], dim=1)
+            inputs = F.pad(inputs, (0, 0, 1, 0))
         places = slice(begin, begin + tokens.shape[1])
-        return tokens + (self.position[places] + self.scale(self.scale_of[places]))
+        tokens = tokens + (self.position[places] + self.scale(self.scale_of[places]))
+        if self.last is not None:
+            tokens = tokens + self.last(last[:, places])
+        return tokens, last[:, places] - inputs
 
-    def logits(self, hidden: Tensor) -> Tensor:
-        """Return ``float32 [N, n, V]`` of the expert's outputs ``[N, n, width]``."""
-        return self.head(self.norm(hidden))
+    def logits(self, hidden: Tensor, left: Tensor, codes: Tensor) -> Tensor:
+        """Return ``float32 [N, n, V]`` of the expert's outputs ``[N, n, width]``.
+
+        With a latent prior, the expert says how the newest frame's latent changes and how sure that is, and codes near
+        the result are likely: ``logit(c) = head(h)_c - s |left + change - c|^2`` up to a constant. Copying the newest
+        frame is then the start of learning rather than its first achievement.
+
+        Args:
+            hidden: outputs of the expert.
+            left: what is left to code if the newest frame just stayed, ``[N, n, D]``.
+            codes: of the tokenizer, ``[V, D]``.
+        """
+        hidden = self.norm(hidden)
+        if self.change is None:
+            return self.head(hidden)
+        change, sharpness = self.change(hidden).split([codes.shape[1], 1], dim=-1)
+        features = torch.cat([hidden, 2 * sharpness * (left + change), -sharpness], dim=-1)
+        weight = torch.cat([self.head.weight, codes, codes.square().sum(1, keepdim=True)], dim=1)
+        return F.linear(features, weight, self.head.bias)

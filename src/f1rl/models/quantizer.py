@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 _DECAY = 0.99
 """Of the running code statistics; one update per batch."""
-_DEAD = 0.03
+_DEAD = 0.15
 """A code used less often than this, as a part of the average code's use, is replaced by a vector of the batch."""
 
 

@@ -152,6 +152,10 @@ class FrameTokenizer(nn.Module):
         totals = list(self.quantizer.partial_latents(tokens))
         return self._pooled(totals[-1], len(totals))
 
+    def pooled_scales(self, latent: Tensor) -> Tensor:
+        """Return ``latent [N, D, g, g]`` area-pooled to every scale, as ``[N, L, D]``."""
+        return torch.cat([self._pooled(latent, index) for index in range(len(self.scales))], dim=1)
+
     def _pooled(self, latent: Tensor, index: int) -> Tensor:
         return F.adaptive_avg_pool2d(latent, self.scales[index]).flatten(2).transpose(1, 2)
 
