@@ -41,7 +41,7 @@ def test_tiny_is_consistent(tiny_values):
         ("und.vision.heads", 5, "model.und.vision.heads"),
         ("und.vocab_size", 100, "model.und.vocab_size"),
         ("prompt.text", "", "model.prompt.text"),
-        ("gen.history", "all", "model.gen.history"),
+        ("gen.history_side", 9, "model.gen.history_side"),
         ("gen.width", "96", "model.gen.width"),
         ("memory.enabled", 1, "model.memory.enabled"),
         ("tokenizer.scales", 4, "model.tokenizer.scales"),

@@ -21,9 +21,9 @@ def steps(inputs: WorldModelInputs, part: slice) -> WorldModelInputs:
 
 
 @BOTH
-@pytest.mark.parametrize("history", ["latent", "scales"])
-def test_window_equals_single_steps(make_model, random_inputs, und_sees_history, history):
-    model = make_model(und_sees_history=und_sees_history, gen__history=history).eval()
+@pytest.mark.parametrize("history_side", [2, None])
+def test_window_equals_single_steps(make_model, random_inputs, und_sees_history, history_side):
+    model = make_model(und_sees_history=und_sees_history, gen__history_side=history_side).eval()
     inputs = random_inputs(model, 3, 5)
     inputs.is_first[0, 2] = inputs.is_first[2, 0] = True
     start = torch.randn_like(model.initial_memory(3, "cpu"))

@@ -77,6 +77,7 @@ def test_scale_inputs_do_not_know_what_is_predicted_from_them(tokenizer):
 
 def test_a_single_scale_has_no_inputs(small_values):
     small_values["tokenizer"] |= {"image_size": 8, "scales": [1]}
+    small_values["gen"]["history_side"] = 1
     tokenizer = FrameTokenizer(ModelConfig.from_dict(small_values).tokenizer)
     assert tokenizer.scale_inputs(torch.zeros(2, 1, dtype=torch.long)).shape == (2, 0, 8)
 

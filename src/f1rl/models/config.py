@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from types import UnionType
-from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
 
@@ -123,8 +123,8 @@ class GenConfig:
     """Width of the residual stream."""
     mlp_width: int
     """Inner width of the feed-forward parts."""
-    history: Literal["latent", "scales"]
-    """Past frames as their complete latents, or as the scales' inputs of the published weights (no finest codes)."""
+    history_side: int | None
+    """Past frames as latents pooled to this side; null feeds the scales' inputs of the published weights."""
     latent_prior: bool
     """Predict the change of the newest frame's latent, beside the published head; copying is then the start."""
 
@@ -263,6 +263,10 @@ def _rules(config: ModelConfig) -> list[tuple[bool, str]]:
             config.prompt.tokenizer is None and config.und.vocab_size < 256 + 3,
             f"model.und.vocab_size is {config.und.vocab_size}, spelling the prompt in bytes needs at least 259",
         ),
+        (
+            config.gen.history_side is not None and not 1 <= config.gen.history_side <= grid,
+            f"model.gen.history_side is {config.gen.history_side}, it must lie between 1 and the latent grid {grid}",
+        ),
         (config.prompt.text == "", "model.prompt.text is empty, the understanding expert needs at least one token"),
     ]
 
@@ -290,10 +294,6 @@ def _convert(kind: Any, value: Any, path: str) -> Any:
     if get_origin(kind) is UnionType:
         inner = next(arg for arg in get_args(kind) if arg is not type(None))
         return None if value is None else _convert(inner, value, path)
-    if get_origin(kind) is Literal:
-        if value not in get_args(kind):
-            raise ValueError(f"{path} is {value!r}, it must be one of {', '.join(get_args(kind))}")
-        return value
     if get_origin(kind) is tuple:
         if isinstance(value, str) or not hasattr(value, "__iter__"):
             raise ValueError(f"{path} is {value!r}, it must be a list")

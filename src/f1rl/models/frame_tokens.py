@@ -18,8 +18,8 @@ class FrameTokens(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         vq, width, std = config.tokenizer, config.gen.width, config.attention.init_std
-        self.history_kind = config.gen.history
-        count = vq.scales[-1] ** 2 if self.history_kind == "latent" else vq.num_tokens - 1
+        self.history_side = config.gen.history_side
+        count = vq.num_tokens - 1 if self.history_side is None else self.history_side**2
         self.temporal_conv = nn.Conv1d(vq.codebook_dim, vq.codebook_dim, config.n_obs_img_steps)
         # Starts as the newest frame, so that copying it is where learning begins.
         nn.init.zeros_(self.temporal_conv.weight)
@@ -52,13 +52,12 @@ class FrameTokens(nn.Module):
             tokens: ``int64 [N, n_obs, L]``.
             latents: their latents ``[N, n_obs, D, g, g]``.
         """
-        count = len(tokens)
-        if self.history_kind == "latent":
-            features = latents.flatten(3).permute(0, 3, 2, 1)  # [N, g * g, D, n_obs]
+        if self.history_side is None:
+            features = tokenizer.scale_inputs(tokens.flatten(0, 1))
         else:
-            inputs = tokenizer.scale_inputs(tokens.flatten(0, 1)).unflatten(0, tokens.shape[:2])
-            features = inputs.permute(0, 2, 3, 1)  # [N, L - 1, D, n_obs]
-        merged = self.temporal_conv(features.flatten(0, 1)).view(count, features.shape[1], -1)
+            features = F.adaptive_avg_pool2d(latents.flatten(0, 1), self.history_side).flatten(2).transpose(1, 2)
+        features = features.unflatten(0, tokens.shape[:2]).permute(0, 2, 3, 1)  # [N, n, D, n_obs]
+        merged = self.temporal_conv(features.flatten(0, 1)).view(len(tokens), features.shape[1], -1)
         return self.embed(merged) + self.history_position
 
     def next_frame(self, inputs: Tensor, last: Tensor, begin: int) -> tuple[Tensor, Tensor]:
