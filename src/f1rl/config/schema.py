@@ -106,7 +106,7 @@ class Env:
     max_steps: int
     """Steps after which an episode is truncated."""
     scene_reset_interval: int
-    """Episodes that reuse one built scene before a new one is drawn; 1 makes every episode exactly reproducible."""
+    """Episodes that reuse one built scene before a new one is drawn; reuse saves the time of building it."""
     variant: Literal["arm", "clock", "cue"] | None
     """Toy only: arm (moves as told), clock (draws step and action) or cue (shown in the first frame only)."""
     sim_freq: int | None
@@ -182,7 +182,7 @@ class Trainer:
     precision: Literal["32-true", "bf16-mixed", "16-mixed"]
     """Arithmetic: 32-true, bf16-mixed or 16-mixed."""
     cpu_threads: int | Literal["auto"]
-    """Threads of a training process on the CPU; auto shares the cores with the workers."""
+    """Threads of a training process on the CPU; auto takes as many as there are cores."""
     detect_anomaly: bool
     """Look for the operation behind a NaN in the backward pass; slow."""
     profiler: Literal["simple", "advanced"] | None

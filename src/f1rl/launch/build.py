@@ -49,10 +49,13 @@ def env_config(cfg: Config) -> dict[str, Any]:
 
 
 def share_cores(cfg: Config) -> tuple[int, int]:
-    """Return the number of workers and of trainer threads, from the cores that this process may use."""
+    """Return the number of workers and of trainer threads, from the cores that this process may use.
+
+    Workers wait whenever they are ahead, so the trainer has a thread for every core: it takes what they leave.
+    """
     cores = max(1, len(os.sched_getaffinity(0)) // world_size(cfg))
     workers = cfg.rollout.num_workers if cfg.rollout.num_workers != "auto" else max(1, cores - 1)
-    threads = cfg.trainer.cpu_threads if cfg.trainer.cpu_threads != "auto" else max(1, cores - workers)
+    threads = cfg.trainer.cpu_threads if cfg.trainer.cpu_threads != "auto" else cores
     return workers, threads
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from f1rl.config.schema import Config
-from f1rl.launch.devices import setup_sapien_gpu
+from f1rl.launch.devices import setup_sapien_gpu, wait_without_spinning
 
 
 def run(cfg: Config) -> dict[str, Any]:
@@ -14,7 +14,9 @@ def run(cfg: Config) -> dict[str, Any]:
     Raises:
         F1RLError: of the kind that fits; its exit code ends the process.
     """
-    setup_sapien_gpu()  # SAPIEN and torch open devices when they are imported, so this comes before them
+    # SAPIEN and torch open devices and start threads when they are imported, so this comes before them.
+    setup_sapien_gpu()
+    wait_without_spinning()
 
     from f1rl.launch.training import train
 

@@ -59,7 +59,6 @@ def tokenizer_dependencies(cfg: Config, env: dict[str, Any]) -> dict[str, Any]:
     training.pop("cache_dir")
     return {
         "env": env,
-        "scene_reset_interval": cfg.env.scene_reset_interval,
         "tokenizer": asdict(cfg.model.tokenizer),
         "training": training,
         "seed": TOKENIZER_SEED,

@@ -52,8 +52,8 @@ class RolloutDataModule(lightning.LightningDataModule):
         self._encode, self._num_tokens = encode, num_tokens
 
     def episodes(self, split: Split, count: int) -> Iterator[Episode]:
-        """Collect the first ``count`` episodes of ``split`` now, in order."""
-        request = episode_requests(self.plan.seed, split, self.plan.scene_reset_interval)
+        """Collect the first ``count`` episodes of ``split`` now, in order, each in a scene of its own."""
+        request = episode_requests(self.plan.seed, split, scene_reset_interval=1)
         return collect(self.workers, map(request, range(count)))
 
     def frames(self, split: Split, count: int) -> Iterator[np.ndarray]:
