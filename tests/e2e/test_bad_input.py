@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 import torch
+
 from e2e_support import DEADLINE, Launcher, lines, metrics, wait_until
 
 

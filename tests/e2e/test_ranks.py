@@ -6,9 +6,29 @@ import json
 from pathlib import Path
 
 import torch
+
 from e2e_support import Launcher
 
 TWO_RANKS = ("trainer=ddp", "trainer.accelerator=cpu", "trainer.cpu_threads=1", "phase.num_episodes=8")
+
+DUMP_WEIGHTS = """
+import os, pathlib
+import f1rl.launch.run as run
+
+train = run.run
+
+def train_and_dump(cfg):
+    import torch
+    from f1rl.launch import training
+    fit = training._fit
+    def fit_and_dump(cfg, directory, data, module, callbacks):
+        fit(cfg, directory, data, module, callbacks)
+        torch.save(module.model.state_dict(), pathlib.Path(os.environ["DUMP"]) / os.environ.get("LOCAL_RANK", "0"))
+    training._fit = fit_and_dump
+    return train(cfg)
+
+run.run = train_and_dump
+"""
 
 
 def weights(path: Path) -> dict[str, torch.Tensor]:
@@ -18,24 +38,9 @@ def weights(path: Path) -> dict[str, torch.Tensor]:
 def test_two_ranks_hold_equal_weights_and_share_the_episodes(launcher: Launcher) -> None:
     dump = launcher.directory / "weights"
     dump.mkdir()
-    # Python imports sitecustomize in every process: each rank leaves its final weights for this test.
-    (launcher.directory / "sitecustomize.py").write_text(
-        "import os, pathlib\n"
-        "def wrap():\n"
-        "    import torch, f1rl.launch.training as training\n"
-        "    fit = training._fit\n"
-        "    def dumping(cfg, directory, data, module, callbacks):\n"
-        "        fit(cfg, directory, data, module, callbacks)\n"
-        f"        torch.save(module.model.state_dict(), pathlib.Path({str(dump)!r}) / os.environ.get('LOCAL_RANK', '0'))\n"
-        "    training._fit = dumping\n"
-        "import f1rl.launch.run as run\n"
-        "original = run.run\n"
-        "def run_and_dump(cfg):\n"
-        "    wrap()\n"
-        "    return original(cfg)\n"
-        "run.run = run_and_dump\n"
-    )
-    result = launcher.run("output_dir=two", *TWO_RANKS, env={"PYTHONPATH": str(launcher.directory)})
+    # Python imports sitecustomize in every process: like this each rank leaves its final weights for this test.
+    (launcher.directory / "sitecustomize.py").write_text(DUMP_WEIGHTS)
+    result = launcher.run("output_dir=two", *TWO_RANKS, env={"PYTHONPATH": str(launcher.directory), "DUMP": str(dump)})
     assert result.returncode == 0, result.stdout + result.stderr
 
     first, second = weights(dump / "0"), weights(dump / "1")

@@ -25,6 +25,9 @@ class _Seen:
     """Of the prefix."""
     context: Tensor
     """Memory, state and action tokens ``[N, n, width]``."""
+    recalled: Tensor
+    """The memory token ``[N, 1, width]``, which is also added to every token of the next frame: as one among a hundred
+    in the attention alone, it gets a gradient a hundred times smaller, and is not learned to be used."""
     last: Tensor
     """Latent of the newest frame, pooled to every scale, ``[N, L, D]``."""
 
@@ -88,7 +91,7 @@ class F1Model(nn.Module):
         seen, memory = self._observe(inputs, memory)
         coarser = self.tokenizer.scale_inputs(inputs.target.flatten(0, 1))
         tokens, left = self.frames.next_frame(coarser, seen.last, begin=0)
-        hidden, _ = self._suffix(torch.cat([seen.context, tokens], dim=1), seen.cache, begin=0)
+        hidden, _ = self._suffix(torch.cat([seen.context, tokens + seen.recalled], dim=1), seen.cache, begin=0)
         logits = self._logits(hidden[:, seen.context.shape[1] :], left)
         return WorldModelOutput(logits.unflatten(0, inputs.is_first.shape), memory)
 
@@ -110,6 +113,7 @@ class F1Model(nn.Module):
             if side > 1:
                 coarser = self.tokenizer.next_scale_input(tokens)
             step, left = self.frames.next_frame(coarser, seen.last, begin=tokens.shape[1])
+            step = step + seen.recalled
             if side == 1:
                 step = torch.cat([seen.context, step], dim=1)
             hidden, cache = self._suffix(step, cache, begin)
@@ -130,7 +134,7 @@ class F1Model(nn.Module):
         recalled, memory = self.memory(features, inputs.is_first, memory, backprop=self.memory_backprop)
         single = torch.stack([self.memory_token(recalled), self.state_token(inputs.state)], dim=2)
         context = torch.cat([single, self.action_token(inputs.action_history)], dim=2).flatten(0, 1)
-        return _Seen(cache, context, self.tokenizer.pooled_scales(latents[:, -1])), memory
+        return _Seen(cache, context, context[:, :1], self.tokenizer.pooled_scales(latents[:, -1])), memory
 
     def _prefix(self, image: Tensor, past: Tensor) -> tuple[Cache, Tensor]:
         """Run ``image uint8 [N, C, 3, H, W]``, the prompt and the past frames ``[N, n, width]`` through the experts.

@@ -7,6 +7,9 @@ from torch import Tensor, nn
 
 from f1rl.models.config import MemoryConfig
 
+_LONGEST = 50
+"""Steps that the slowest units remember from the start: an episode of the guides."""
+
 
 class Memory(nn.Module):
     """A GRU that is cleared where an episode begins; the only part that must run step by step.
@@ -21,6 +24,20 @@ class Memory(nn.Module):
         super().__init__()
         self.config = config
         self.gru = nn.GRU(input_dim, config.hidden, config.num_layers)
+        self._spread_time_scales()
+
+    @torch.no_grad()
+    def _spread_time_scales(self) -> None:
+        """Start the units with time scales from a step to an episode (chrono initialisation, Tallec & Ollivier 2018).
+
+        The update gate of a plain GRU starts at one half: after seven steps a hundredth is left of the memory and of
+        its gradient, and nothing farther back is ever learned.
+        """
+        hidden = self.config.hidden
+        for layer in range(self.config.num_layers):
+            scales = torch.empty(hidden).uniform_(1.0, _LONGEST - 1.0)
+            getattr(self.gru, f"bias_ih_l{layer}")[hidden : 2 * hidden] = scales.log()
+            getattr(self.gru, f"bias_hh_l{layer}")[hidden : 2 * hidden] = 0.0
 
     def initial(self, batch_size: int, device: torch.device | str) -> Tensor:
         """Return the memory before a first step: zeros ``float32 [layers, B, hidden]``."""
