@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
+
 from e2e_support import Launcher, validations
 
 # An episode shows one of four colours in its first picture and again in its eighth; everything between is grey, and the
