@@ -21,6 +21,7 @@ CUE = (
     "phase.tokenizer.batch_size=32",
     "phase.num_episodes=5120",
     "phase.learning_rate=1e-3",
+    "phase.memory_lr_ratio=1",
     "phase.warmup_steps=10",
     "phase.lr_schedule=constant",
     "phase.val_every=100000",

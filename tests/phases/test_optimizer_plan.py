@@ -10,6 +10,7 @@ from f1rl.phases.base import OptimizerPlan
 
 PLAN = OptimizerPlan(
     learning_rate=1e-3,
+    memory_lr_ratio=1.0,
     weight_decay=0.01,
     betas=(0.9, 0.95),
     grad_clip=1.0,

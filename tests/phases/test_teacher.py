@@ -17,7 +17,7 @@ from f1rl.phases.teacher import TeacherModule
 from f1rl.rollout.batch import WindowBatch
 
 B, T = 2, 4
-PLAN = OptimizerPlan(1e-3, 0.01, (0.9, 0.95), 1.0, 0, 10, "constant", 1.0)
+PLAN = OptimizerPlan(1e-3, 1.0, 0.01, (0.9, 0.95), 1.0, 0, 10, "constant", 1.0)
 
 
 @pytest.fixture(autouse=True)

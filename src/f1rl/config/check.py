@@ -34,6 +34,7 @@ AT_LEAST_ONE = (
 )
 POSITIVE = (
     "phase.learning_rate",
+    "phase.memory_lr_ratio",
     "phase.grad_clip",
     "phase.tokenizer.learning_rate",
     "control.action_scale",

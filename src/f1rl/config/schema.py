@@ -45,6 +45,8 @@ class Phase:
     """B: parallel episode streams of each training process."""
     learning_rate: float
     """Peak learning rate of AdamW."""
+    memory_lr_ratio: float
+    """Learning rate of the recurrent memory as a share of learning_rate; at the full rate its gates close for good."""
     weight_decay: float
     """Decoupled weight decay of matrices; biases, norms and embeddings have none."""
     betas: tuple[float, float]

@@ -98,6 +98,7 @@ def optimizer_plan(cfg: Config) -> OptimizerPlan:
     windows = phase.num_episodes * cfg.env.max_steps / (phase.batch_size * cfg.bptt.length * world_size(cfg))
     return OptimizerPlan(
         learning_rate=phase.learning_rate,
+        memory_lr_ratio=phase.memory_lr_ratio,
         weight_decay=phase.weight_decay,
         betas=phase.betas,
         grad_clip=phase.grad_clip,

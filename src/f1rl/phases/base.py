@@ -17,6 +17,8 @@ class OptimizerPlan:
     """How parameters are updated."""
 
     learning_rate: float
+    memory_lr_ratio: float
+    """Learning rate of the recurrent memory as a share of the others'."""
     weight_decay: float
     betas: tuple[float, float]
     grad_clip: float
@@ -55,10 +57,17 @@ class PhaseModule(lightning.LightningModule):
     def configure_optimizers(self) -> dict[str, Any]:
         """Return AdamW and its schedule, restored if a checkpoint gave them states."""
         plan = self.plan
-        trained = [p for p in self.model.parameters() if p.requires_grad]
-        matrices = [p for p in trained if p.ndim > 1]
-        vectors = [p for p in trained if p.ndim <= 1]  # norms and biases are not decayed
-        groups = [{"params": matrices, "weight_decay": plan.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
+        groups = []
+        for recurrent, rate in ((False, plan.learning_rate), (True, plan.learning_rate * plan.memory_lr_ratio)):
+            chosen = [
+                p
+                for name, p in self.model.named_parameters()
+                if p.requires_grad and name.startswith("memory.") == recurrent
+            ]
+            matrices = [p for p in chosen if p.ndim > 1]
+            vectors = [p for p in chosen if p.ndim <= 1]  # norms and biases are not decayed
+            groups.append({"params": matrices, "lr": rate, "weight_decay": plan.weight_decay})
+            groups.append({"params": vectors, "lr": rate, "weight_decay": 0.0})
         optimizer = torch.optim.AdamW(groups, lr=plan.learning_rate, betas=plan.betas)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, plan.scale)
         if self._optimizer_states is not None:
