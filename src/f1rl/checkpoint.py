@@ -71,7 +71,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         _swap(temporary, path)
     except (OSError, RuntimeError) as error:  # torch reports a full disk as RuntimeError
         shutil.rmtree(temporary, ignore_errors=True)
-        cause = error if isinstance(error, OSError) else OSError(None, str(error).splitlines()[0])
+        cause = error if isinstance(error, OSError) else OSError(None, _first_line(error))
         raise disk_error(path, cause) from error
 
 
@@ -91,6 +91,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
     Raises:
         CheckpointError: it is missing, incomplete, damaged, or not a checkpoint of this program.
     """
+    list_checkpoints(path.parent)  # puts a checkpoint back whose replacement was killed halfway
     if not path.is_dir():
         there = ", ".join(p.name for p in list_checkpoints(path.parent)) if path.parent.is_dir() else ""
         raise CheckpointError(f"no checkpoint at {path}. Beside it: {there or 'none'}. Give one of them: resume=PATH")
@@ -99,6 +100,8 @@ def load_checkpoint(path: Path) -> Checkpoint:
         raise CheckpointError(
             f"{path} is not a checkpoint of this program (format {FORMAT}). Give another: resume=PATH"
         )
+    if not all(isinstance(part, dict) for part in parts):
+        raise CheckpointError(f"{path} does not hold what its file names say. Give another: resume=PATH")
     return Checkpoint(*parts)
 
 
@@ -109,7 +112,11 @@ def _load(path: Path) -> Any:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises half a dozen unrelated types for damaged and foreign files
-        raise CheckpointError(f"{path} cannot be read: {str(error).splitlines()[0]}. {remedy}") from error
+        raise CheckpointError(f"{path} cannot be read: {_first_line(error)}. {remedy}") from error
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def load_model_weights(model: torch.nn.Module, state: dict[str, torch.Tensor], origin: Path) -> None:
@@ -134,8 +141,15 @@ def load_model_weights(model: torch.nn.Module, state: dict[str, torch.Tensor], o
     model.load_state_dict(state)
 
 
-def prune_checkpoints(run_dir: Path, keep: int, protected: Path | None) -> None:
-    """Delete all but the newest ``keep`` checkpoints; ``protected`` (the best) stays in any case."""
+def prune_checkpoints(run_dir: Path, keep: int, protected: set[str]) -> None:
+    """Delete all but the newest ``keep`` checkpoints; those named in ``protected`` (the best) stay in any case."""
     for path in list_checkpoints(run_dir)[:-keep]:
-        if protected is None or path != protected:
+        if path.name not in protected:
             shutil.rmtree(path)
+
+
+def set_aside_newer(run_dir: Path, episode: int, segment: int) -> None:
+    """Rename the checkpoints beyond ``episode``: the run goes on from there and leaves them behind."""
+    for path in list_checkpoints(run_dir):
+        if _episode(path) > episode:
+            path.rename(run_dir / f"superseded-{segment}-{path.name}")

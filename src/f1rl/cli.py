@@ -60,6 +60,8 @@ def main(argv: Sequence[str]) -> int:
         return _explain(error, error.exit_code, argv)
     except EnvError as error:
         return _explain(error, EnvironmentFailure.exit_code, argv)
+    except OSError as error:
+        return _explain(error, EnvironmentFailure.exit_code, argv)
     except KeyboardInterrupt as error:
         return _explain(error, Interrupted.exit_code, argv)
 

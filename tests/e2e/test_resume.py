@@ -99,3 +99,16 @@ def test_a_signal_before_training_leaves_quietly(launcher: Launcher) -> None:
     said, _ = process.communicate(timeout=DEADLINE)
     assert process.returncode == 130, said
     assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("bptt", ["8", "off"])
+def test_a_finished_run_can_be_made_longer(launcher: Launcher, bptt: str) -> None:
+    constant = (f"bptt={bptt}", "phase.lr_schedule=constant")
+    whole = launcher.run("output_dir=whole", *constant)
+    assert whole.returncode == 0, whole.stdout + whole.stderr
+    for episodes in (15, 15, 24):  # to its end, once more with nothing left to do, and longer
+        result = launcher.run("output_dir=longer", *constant, f"phase.num_episodes={episodes}", "resume=auto")
+        assert result.returncode == 0, result.stdout + result.stderr
+    records = metrics(launcher.directory / "longer")
+    assert [record["episode"] for record in records] == list(range(1, 25))
+    assert [r["seed"] for r in records] == [r["seed"] for r in metrics(launcher.directory / "whole")]

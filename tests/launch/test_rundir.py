@@ -11,7 +11,8 @@ import pytest
 
 from f1rl.checkpoint import Checkpoint, save_checkpoint
 from f1rl.errors import CheckpointError, ConfigError, EnvironmentFailure
-from f1rl.launch.rundir import open_run
+from f1rl.launch.rundir import RunDirectory
+from f1rl.launch.rundir import open_run as open_and_hold
 
 
 def _config(path: Path, **changes: Any) -> dict[str, Any]:
@@ -20,8 +21,16 @@ def _config(path: Path, **changes: Any) -> dict[str, Any]:
     return deepcopy(config) | changes
 
 
+def open_run(config: dict[str, Any]) -> RunDirectory:
+    """Open a run and let go of it, as a process does that ends."""
+    directory = open_and_hold(config)
+    directory.lock.close()
+    return directory
+
+
 def _save(path: Path, config: dict[str, Any]) -> None:
-    save_checkpoint(path, Checkpoint({}, {"config": config}, {}))
+    clocks = {"episode": int(path.name.rpartition("-")[2])}
+    save_checkpoint(path, Checkpoint({}, {"config": config, "clocks": clocks}, {}))
 
 
 def test_a_second_run_does_not_touch_the_first(tmp_path: Path) -> None:
@@ -83,3 +92,35 @@ def test_a_directory_that_cannot_be_made_is_one_clear_error(tmp_path: Path) -> N
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(EnvironmentFailure, match=r"cannot write .*run"):
         open_run(_config(tmp_path / "file" / "run"))
+
+
+def test_two_processes_cannot_write_one_run(tmp_path: Path) -> None:
+    holder = open_and_hold(_config(tmp_path / "run"))
+    for changes in ({"resume": "auto"}, {"overwrite": True}):
+        with pytest.raises(ConfigError, match="still running"):
+            open_and_hold(_config(tmp_path / "run", **changes))
+    assert (tmp_path / "run" / "run.json").exists()
+    holder.lock.close()
+
+
+def test_going_back_sets_the_later_checkpoints_aside(tmp_path: Path) -> None:
+    config = _config(tmp_path / "run")
+    open_run(config)
+    for episode in (4, 8, 12):
+        _save(tmp_path / "run" / f"checkpoint-{episode}", config)
+    open_run(config | {"resume": str(tmp_path / "run" / "checkpoint-4")})
+    names = {p.name for p in (tmp_path / "run").glob("*checkpoint-*")}
+    assert names == {"checkpoint-4", "superseded-1-checkpoint-8", "superseded-1-checkpoint-12"}
+
+
+def test_another_runs_checkpoint_does_not_touch_the_run_in_output_dir(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        open_run(_config(tmp_path / name))
+    config = _config(tmp_path / "a")
+    _save(tmp_path / "a" / "checkpoint-4", config)
+    before = (tmp_path / "b" / "run.json").read_bytes()
+    with pytest.raises(ConfigError, match="holds run"):
+        open_run(_config(tmp_path / "b", resume=str(tmp_path / "a" / "checkpoint-4")))
+    assert (tmp_path / "b" / "run.json").read_bytes() == before
+    fork = open_run(_config(tmp_path / "c", resume=str(tmp_path / "a" / "checkpoint-4")))
+    assert fork.file.data["parents"] == [str(tmp_path / "a" / "checkpoint-4")]

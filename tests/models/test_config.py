@@ -64,7 +64,7 @@ def test_all_contradictions_are_reported_at_once(tiny_values):
 
 def test_unknown_and_missing_keys(tiny_values):
     with pytest.raises(ValueError, match="did you mean hidden"):
-        ModelConfig.from_dict(_set(tiny_values, "memory.hiden", 3))
+        ModelConfig.from_dict(_set(tiny_values, "memory.hiddn", 3))
     del tiny_values["gen"]["width"]
     with pytest.raises(ValueError, match=r"model\.gen\.width"):
         ModelConfig.from_dict(tiny_values)

@@ -35,6 +35,7 @@ class CheckpointCallback(lightning.Callback):
         every: int,
         keep: int,
         stop_requested: Callable[[], str | None],
+        position: dict | None,
     ) -> None:
         """Save every ``every`` episodes and keep the newest ``keep``, and the best.
 
@@ -47,11 +48,12 @@ class CheckpointCallback(lightning.Callback):
             every: cadence in episodes.
             keep: how many to keep.
             stop_requested: name of the signal that asks the run to stop, or None.
+            position: of the data stream in the checkpoint that the run goes on from; None at its beginning.
         """
         self._run_dir, self._clock, self._records, self._history = run_dir, clock, records, history
         self._identity, self._every, self._keep, self._stop_requested = identity, every, keep, stop_requested
-        self._position: dict = {}
-        self._saved_step = -1
+        self._position = position
+        self._saved_step = clock.clocks.env_step if position else -1
 
     def on_train_batch_end(
         self, trainer: lightning.Trainer, module: lightning.LightningModule, outputs: Any, batch: Any, batch_index: int
@@ -102,7 +104,7 @@ class CheckpointCallback(lightning.Callback):
         save_checkpoint(path, Checkpoint(module.model.state_dict(), training, self._history.state()))
         self._history.save()
         best = (self._history.best or {}).get("path")
-        prune_checkpoints(self._run_dir, self._keep, Path(best) if best else None)
+        prune_checkpoints(self._run_dir, self._keep, {path.name, Path(best).name if best else path.name})
         self._saved_step = clocks.env_step
         log.info("saved %s", path)
 

@@ -31,5 +31,8 @@ class TensorBoardView:
     def close(self) -> None:
         """Flush and close the event file."""
         if self._writer is not None:
-            self._writer.close()
+            try:
+                self._writer.close()
+            except Exception:  # as above
+                log.exception("the end of the TensorBoard file is lost")
             self._writer = None

@@ -48,7 +48,7 @@ SIMULATOR_KEYS = ("sim_freq", "control_freq", "render_device", "randomization")
 
 def find_contradictions(config: Config) -> list[str]:
     """Return one sentence for each rule that the configuration breaks, with the keys to change."""
-    rules = (_ranges, _environment, _pictures, _training, _processes, _continuation)
+    rules = (_ranges, _environment, _pictures, _training, _processes, _ranks, _continuation)
     return [problem for rule in rules for problem in rule(config)]
 
 
@@ -136,6 +136,21 @@ def _processes(config: Config) -> Iterator[str]:
         yield "trainer.strategy=ddp needs trainer.devices or trainer.num_nodes above 1; one process uses strategy=auto"
     if trainer.precision == "16-mixed" and trainer.accelerator == "cpu":
         yield "trainer.precision=16-mixed needs a GPU; use 32-true or bf16-mixed with trainer.accelerator=cpu"
+
+
+def _ranks(config: Config) -> Iterator[str]:
+    trainer, phase = config.trainer, config.phase
+    if trainer.num_nodes > 1:
+        yield f"trainer.num_nodes must be 1: a run on several machines is not supported yet; got {trainer.num_nodes}"
+    if trainer.devices == "auto" or trainer.devices < 2:
+        return
+    if config.resume is not None:
+        yield "resume needs trainer.devices=1: the memory of the other processes is not in a checkpoint yet"
+    if phase.num_episodes % (phase.batch_size * trainer.devices):
+        yield (
+            "phase.num_episodes must be a multiple of phase.batch_size x trainer.devices, so that all processes make "
+            f"the same number of steps; got {phase.num_episodes} and {phase.batch_size} x {trainer.devices}"
+        )
 
 
 def _continuation(config: Config) -> Iterator[str]:

@@ -162,7 +162,7 @@ class Rollout:
     slots_per_worker: int
     """Finished or running episodes that each worker may have in shared memory."""
     start_timeout: float
-    """Seconds a worker may take until its first picture (import, scene, renderer)."""
+    """Seconds that each stage of a worker's start (import, scene, first picture) may take."""
     step_timeout: float
     """Seconds a worker may take for a step or a reset after that; a slower one is replaced."""
     max_restarts: int

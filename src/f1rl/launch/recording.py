@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,8 +40,9 @@ class Recording:
 
     def close(self) -> None:
         """Finish encodings and close files."""
-        for close in self._closing:
-            close()
+        with ExitStack() as stack:  # every one, also when one fails
+            for close in self._closing:
+                stack.callback(close)
 
 
 def record(
@@ -95,6 +97,7 @@ def record(
             every=phase.save_every,
             keep=phase.keep_checkpoints,
             stop_requested=stop_requested,
+            position=saved["position"] if saved else None,
         ),
     ]  # fmt: skip
     return Recording(callbacks, history, closing)

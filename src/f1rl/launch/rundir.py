@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
+import fcntl
 import shutil
 import time
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from f1rl import __file__ as package_file
-from f1rl.checkpoint import Checkpoint, list_checkpoints, load_checkpoint
+from f1rl.checkpoint import Checkpoint, list_checkpoints, load_checkpoint, set_aside_newer
 from f1rl.errors import ConfigError
 from f1rl.records.files import disk_error
 from f1rl.records.run_file import RunFile, git_state, versions
@@ -37,6 +37,8 @@ class RunDirectory:
     """State to go on from; None for a new run."""
     segment: int
     """How often the run was resumed."""
+    lock: BinaryIO | None = None
+    """Open file that holds the directory for this process."""
 
 
 def open_run(config: dict[str, Any]) -> RunDirectory:
@@ -49,19 +51,23 @@ def open_run(config: dict[str, Any]) -> RunDirectory:
     """
     path = Path(config["output_dir"])
     checkpoint_at = _checkpoint_to_resume(path, config["resume"])
-    if config["overwrite"]:
-        _clear(path)
-    elif config["resume"] is None and (path / "run.json").exists():
+    own = checkpoint_at is not None and checkpoint_at.resolve().parent == path.resolve()
+    if (path / "run.json").exists() and not (own or config["overwrite"] or config["resume"] == "auto"):
         _refuse(path)
     checkpoint = load_checkpoint(checkpoint_at) if checkpoint_at else None
     if checkpoint is not None:
         _check_same(checkpoint.training.get("config", {}), config, checkpoint_at)
     try:
+        if config["overwrite"]:
+            _clear(path)
         path.mkdir(parents=True, exist_ok=True)
+        lock = _lock(path)
     except OSError as error:
         raise disk_error(path, error) from error
     file = RunFile(path / "run.json")
-    segment = file.data.get("segment", -1) + 1 if checkpoint else 0
+    segment = file.data.get("segment", -1) + 1 if file.data else int(checkpoint is not None)
+    if own:
+        set_aside_newer(path, checkpoint.training["clocks"]["episode"], segment)
     file.update(
         id=file.data.get("id", uuid.uuid4().hex[:12]),
         name=config["name"],
@@ -72,11 +78,29 @@ def open_run(config: dict[str, Any]) -> RunDirectory:
         segment=segment,
         started=file.data.get("started", time.time()),
         resumed_from=str(checkpoint_at) if checkpoint_at else None,
-        parents=file.data.get("parents", []),
+        parents=file.data.get("parents", [] if own or not checkpoint_at else [str(checkpoint_at)]),
+        error=None,
+        ended=None,
+        fallbacks=[],
+        timings={},
         versions=versions(),
         git=git_state(Path(package_file).parent),
     )
-    return RunDirectory(path, file, checkpoint, segment)
+    return RunDirectory(path, file, checkpoint, segment, lock)
+
+
+def _lock(path: Path) -> BinaryIO:
+    """Hold the directory for as long as this process lives; two writers would cut each other's records."""
+    lock = (path / ".lock").open("wb")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        lock.close()
+        raise ConfigError(
+            f"{path} is being written by another process that is still running. Wait for it or stop it, or choose "
+            "another output_dir=..."
+        ) from error
+    return lock
 
 
 def join_run(config: dict[str, Any]) -> RunDirectory:
@@ -106,11 +130,12 @@ def _clear(path: Path) -> None:
             f"overwrite=true would delete {path}, which is not empty and holds no run (no run.json). "
             "Choose another output_dir, or empty it yourself"
         )
-    shutil.rmtree(path)
+    with _lock(path):  # not under the hands of a run that is still going on
+        shutil.rmtree(path)
 
 
 def _refuse(path: Path) -> None:
-    run = json.loads((path / "run.json").read_text())
+    run = RunFile(path / "run.json").data
     raise ConfigError(
         f"{path} holds run {run.get('name')} ({run.get('status')}). Continue it with resume=auto, replace it with "
         "overwrite=true, or choose another output_dir=..."

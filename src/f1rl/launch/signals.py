@@ -36,6 +36,6 @@ class StopSignal:
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self._name is not None and number == signal.SIGINT:
-            raise KeyboardInterrupt  # asked twice: at once, without saving
+            raise Interrupted("stopped at once, without saving. Go on from the last checkpoint with resume=auto")
         self._name = signal.Signals(number).name
         sys.stderr.write(f"\n{self._name}: saving and stopping at the end of this step (Ctrl-C again: stop at once)\n")

@@ -83,11 +83,12 @@ def _load(tokenizer: FrameTokenizer, path: Path) -> bool:
         return False
     try:
         saved = torch.load(path, map_location="cpu", weights_only=True)
+        psnr = saved["metrics"]["psnr"]
         tokenizer.load_state_dict(saved["state"])
     except Exception as error:  # torch raises half a dozen unrelated types for damaged files
         log.warning("the cached tokenizer %s cannot be used (%s); training it again", path, error)
         return False
-    log.info("tokenizer: %s (PSNR %.1f dB)", path, saved["metrics"]["psnr"])
+    log.info("tokenizer: %s (PSNR %.1f dB)", path, psnr)
     return True
 
 
@@ -95,7 +96,7 @@ def _collect(cfg: Config, data: RolloutDataModule, console: Console, check: Call
     count = cfg.phase.tokenizer.num_episodes
     frames: list[np.ndarray] = []
     with ProgressDisplay(console, "collecting frames for the tokenizer: episodes", count) as progress:
-        for episode in data.frames("tokenizer", count):
+        for episode in data.tokenizer_frames(count, TOKENIZER_SEED):
             check()
             frames.append(episode)
             progress.update(len(frames))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from typing import Any
 
 import lightning
@@ -20,7 +20,7 @@ from f1rl.callbacks.clock import ClockCallback
 from f1rl.checkpoint import load_model_weights
 from f1rl.config.schema import Config
 from f1rl.config.typed import to_tree
-from f1rl.errors import Interrupted
+from f1rl.errors import ConfigError, EnvironmentFailure, Interrupted
 from f1rl.launch.build import build_data, build_trainer, env_config, optimizer_plan, share_cores
 from f1rl.launch.devices import local_rank
 from f1rl.launch.recording import record
@@ -36,6 +36,7 @@ from f1rl.records.files import write_atomically
 from f1rl.records.logs import start_logging
 from f1rl.rollout.datamodule import RolloutDataModule
 from f1rl.rollout.source import Encode
+from f1rl_envs import registry
 
 
 def train(cfg: Config) -> dict[str, Any]:
@@ -47,18 +48,36 @@ def train(cfg: Config) -> dict[str, Any]:
     stop = StopSignal()
     stop.install()
     rank, config = local_rank(), to_tree(cfg)
+    _check_machine(cfg)
     console = Console(quiet=rank > 0)
     directory = open_run(config) if rank == 0 else join_run(config)
     _start_messages(cfg, directory, console)
     torch.set_num_threads(share_cores(cfg)[1])
     with _status(directory, rank):
         if rank == 0:
-            write_atomically(directory.path / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(config)).encode())
+            again = {**config, "resume": None, "overwrite": False}  # repeating a run must not delete or continue it
+            write_atomically(directory.path / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(again)).encode())
         with closing(build_data(cfg, env_config(cfg), directory.path / "logs" / "env", rank)) as data:
             if rank == 0:
                 return _lead(cfg, config, directory, data, console, stop)
             _follow(cfg, directory, data, console, stop)
             return {}
+
+
+def _check_machine(cfg: Config) -> None:
+    """Refuse what cannot work here before anything on disk is touched.
+
+    Raises:
+        ConfigError: the environment refuses its configuration, or there is no GPU.
+    """
+    try:
+        registry.spec(env_config(cfg))
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+    if cfg.trainer.accelerator == "gpu" and not torch.cuda.is_available():
+        raise ConfigError(
+            "trainer.accelerator=gpu, but torch finds no CUDA device here; use trainer=auto or trainer=cpu"
+        )
 
 
 def _lead(
@@ -73,7 +92,7 @@ def _lead(
     with _timed(directory, "tokenizer"):
         module = _module(cfg, directory, data, console, stop)
     with _timed(directory, "held_out_episodes"):
-        held_out = data.tokenized("held_out", cfg.phase.val_episodes)
+        held_out = data.held_out(cfg.phase.val_episodes)
     _note_devices(directory, data, console)
     stop.raise_if_requested()
     recording = record(cfg, config, directory, data, held_out, console, stop.requested)
@@ -95,7 +114,10 @@ def _module(
     cfg: Config, directory: RunDirectory, data: RolloutDataModule, console: Console, stop: StopSignal
 ) -> TeacherModule:
     """Return the phase with its model, as new or as the checkpoint left it."""
-    tokenizer = obtain_tokenizer(cfg, env_config(cfg), data, console, stop.raise_if_requested)
+    if directory.checkpoint is not None:
+        tokenizer = FrameTokenizer(cfg.model.tokenizer)  # its weights are in the checkpoint
+    else:
+        tokenizer = obtain_tokenizer(cfg, env_config(cfg), data, console, stop.raise_if_requested)
     data.set_encoder(_encoder(tokenizer), tokenizer.num_tokens)
     lightning.seed_everything(cfg.seed, verbose=False)
     model = F1Model(cfg.model, tokenizer, memory_backprop=cfg.bptt.memory_backprop)
@@ -175,16 +197,21 @@ def _timed(directory: RunDirectory, name: str) -> Iterator[None]:
 @contextmanager
 def _status(directory: RunDirectory, rank: int) -> Iterator[None]:
     """Keep ``status`` in ``run.json`` true: done, interrupted, or failed and why."""
-    set_status: Callable[..., None] = directory.file.update if rank == 0 else lambda **_: None
+
+    def note(**values: Any) -> None:
+        if rank == 0:
+            with suppress(EnvironmentFailure):  # a disk that is full now must not hide why the run ends
+                directory.file.update(**values)
+
     try:
         yield
     except (Interrupted, KeyboardInterrupt) as error:
-        set_status(status="interrupted", error=str(error))
+        note(status="interrupted", error=str(error))
         raise
     except BaseException as error:
-        set_status(status="failed", error=f"{type(error).__name__}: {error}")
+        note(status="failed", error=f"{type(error).__name__}: {error}")
         raise
-    set_status(status="done", error=None, ended=time.time())
+    note(status="done", ended=time.time())
 
 
 def _start_messages(cfg: Config, directory: RunDirectory, console: Console) -> None:

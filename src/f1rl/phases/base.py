@@ -88,12 +88,13 @@ class PhaseModule(lightning.LightningModule):
         """
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.plan.grad_clip)
         self.grad_norm = float(norm)
-        if not math.isfinite(self.grad_norm):
+        scaled = self.trainer.precision == "16-mixed"  # its gradient scaler skips such updates by itself
+        if not math.isfinite(self.grad_norm) and not scaled:
             raise DivergedError(
                 f"the gradient of the update after {self.trainer.global_step} optimizer steps of this segment is "
-                f"{self.grad_norm}; the parameters were not changed by it. Lower phase.learning_rate (now "
-                f"{self.plan.learning_rate:g}) or raise phase.warmup_steps, then continue with resume=auto; debug=nan "
-                "names the operation that produced it"
+                f"{self.grad_norm}; the parameters were not changed by it, and the checkpoints before it are intact. "
+                f"Start again with a lower phase.learning_rate (now {self.plan.learning_rate:g}) or more "
+                "phase.warmup_steps in another output_dir; debug=nan names the operation that produced it"
             )
 
     @property

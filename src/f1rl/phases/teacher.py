@@ -53,7 +53,7 @@ class TeacherModule(PhaseModule):
         if self.memory is None or not self.carry_memory:
             self.memory = self.model.initial_memory(batch.valid.shape[0], self.device)
 
-        logits, memory = self(world_model_inputs(batch), self.memory)
+        logits, memory = self(world_model_inputs(batch), self.memory.to(self.device))
         self.memory = memory.detach()
 
         for episode in batch.finished:

@@ -13,10 +13,11 @@ from f1rl.errors import EnvironmentFailure
 
 def disk_error(path: Path, error: OSError) -> EnvironmentFailure:
     """Turn a failed write into the error that a user can act on."""
-    free = shutil.disk_usage(path.parent).free / 2**20 if path.parent.exists() else 0.0
+    place = next(folder for folder in path.absolute().parents if os.path.isdir(folder))
+    free = f"{shutil.disk_usage(place).free / 2**20:.0f} MiB are free in {place}"
     return EnvironmentFailure(
-        f"cannot write {path}: {error.strerror or error} ({free:.0f} MiB free there). What was written before is "
-        f"intact. Free some space, or choose another place with output_dir=..., then continue with resume=auto"
+        f"cannot write {path}: {error.strerror or error}; {free}. What was written before is intact. Mend that or "
+        "choose another place with output_dir=..., then continue with resume=auto"
     )
 
 

@@ -45,9 +45,8 @@ class JsonlWriter:
         line = (json.dumps(finite(record), allow_nan=False) + "\n").encode()
         start = self._file.tell()
         try:
-            written = self._file.write(line)
-            if written != len(line):  # an unbuffered write to a disk that is filling up may be short
-                self._file.write(line[written:])
+            while line:  # an unbuffered write to a disk that is filling up may be short
+                line = line[self._file.write(line) :]
         except OSError as error:
             self._file.truncate(start)
             raise disk_error(self._path, error) from error
@@ -76,7 +75,8 @@ def _cut(path: Path, keep: int, superseded: Path | None) -> None:
         rest = file.read()
         if superseded is not None:
             superseded.parent.mkdir(parents=True, exist_ok=True)
-            superseded.write_bytes(rest)
+            with superseded.open("ab") as aside:
+                aside.write(rest)
         file.truncate(keep)
 
 

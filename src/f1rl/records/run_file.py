@@ -10,6 +10,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from f1rl.errors import ConfigError
 from f1rl.records.files import write_json
 
 _PACKAGES = ("f1rl", "torch", "lightning", "mani_skill", "sapien", "transformers", "diffusers", "numpy", "hydra-core")
@@ -19,9 +20,18 @@ class RunFile:
     """The run's identity and status on disk; each change is written at once."""
 
     def __init__(self, path: Path) -> None:
-        """Read ``path`` if it exists, else start empty."""
+        """Read ``path`` if it exists, else start empty.
+
+        Raises:
+            ConfigError: it is not what this program writes.
+        """
         self._path = path
-        self.data: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+        try:
+            self.data: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+        except ValueError as error:
+            raise ConfigError(
+                f"{path} is damaged ({error}); repair or delete it, or choose another output_dir"
+            ) from error
 
     def update(self, **values: Any) -> None:
         """Set ``values`` and write the file."""

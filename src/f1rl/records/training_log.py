@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,8 @@ class TrainingLog:
     def add_val(self, entry: dict[str, Any]) -> bool:
         """Append to the validation history and return whether it is the best so far."""
         self.val.append(entry)
-        is_best = self.best is None or entry[self._metric] < self.best[self._metric]
+        value = entry[self._metric]
+        is_best = math.isfinite(value) and (self.best is None or value < self.best[self._metric])
         if is_best:
             self.best = dict(entry)
         return is_best

@@ -51,20 +51,20 @@ class RolloutDataModule(lightning.LightningDataModule):
         """Give the function that turns frames ``uint8 [N, 3, H, W]`` into tokens ``int [N, num_tokens]``."""
         self._encode, self._num_tokens = encode, num_tokens
 
-    def episodes(self, split: Split, count: int) -> Iterator[Episode]:
+    def episodes(self, split: Split, count: int, seed: int) -> Iterator[Episode]:
         """Collect the first ``count`` episodes of ``split`` now, in order, each in a scene of its own."""
-        request = episode_requests(self.plan.seed, split, scene_reset_interval=1)
+        request = episode_requests(seed, split, scene_reset_interval=1)
         return collect(self.workers, map(request, range(count)))
 
-    def frames(self, split: Split, count: int) -> Iterator[np.ndarray]:
-        """Yield the predicted camera's frames ``uint8 [N + 1, 3, H, W]`` of each of ``count`` episodes."""
-        return (episode.image[:, self.camera] for episode in self.episodes(split, count))
+    def tokenizer_frames(self, count: int, seed: int) -> Iterator[np.ndarray]:
+        """Yield the predicted camera's frames ``uint8 [N + 1, 3, H, W]`` of ``count`` episodes for the tokenizer."""
+        return (episode.image[:, self.camera] for episode in self.episodes("tokenizer", count, seed))
 
-    def tokenized(self, split: Split, count: int) -> list[TokenizedEpisode]:
-        """Collect and encode the first ``count`` episodes of ``split``."""
+    def held_out(self, count: int) -> list[TokenizedEpisode]:
+        """Collect and encode ``count`` episodes that are never trained on."""
         return [
             TokenizedEpisode(e, self._encode(e.image[:, self.camera]).astype(np.int16))
-            for e in self.episodes(split, count)
+            for e in self.episodes("held_out", count, self.plan.seed)
         ]
 
     def train_dataloader(self) -> SequentialStream | ShuffledStream:

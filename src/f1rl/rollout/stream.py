@@ -131,8 +131,8 @@ class SequentialStream:
 class ShuffledStream:
     """Windows in random order, each starting from an empty memory (``sequential_training=false``).
 
-    Episodes are taken in groups of ``B``; the windows of a group are shuffled by a generator seeded with the group's
-    number, so the order is the same after a resume.
+    Episodes are taken in groups of ``B``; the windows of a group are shuffled by a generator seeded with the place of
+    its first episode, so the order is the same after a resume.
     """
 
     def __init__(
@@ -146,33 +146,33 @@ class ShuffledStream:
     ) -> None:
         """Start at ``position`` (of a checkpoint), or at the beginning; see :class:`SequentialStream`."""
         self._source, self._ring, self._shape, self._indices, self._seed = source, ring, shape, indices, seed
-        self._group, self._served = (position["group"], position["served"]) if position else (0, 0)
+        self._begun, self._served = (position["begun"], position["served"]) if position else (0, 0)
 
     @staticmethod
     def needed(position: dict | None, indices: range, batch: int) -> list[int]:
         """Return the episode numbers still to be served from ``position``, ascending."""
-        return list(indices[(position["group"] if position else 0) * batch :])
+        return list(indices[position["begun"] if position else 0 :])
 
     def __iter__(self) -> Iterator[WindowBatch]:
         """Yield batches until every window of every episode has been served."""
         size = self._shape.batch
-        while members := self._indices[self._group * size : (self._group + 1) * size]:
+        while members := self._indices[self._begun : self._begun + size]:
             episodes = [self._source.get(i) for i in members]
             windows = self._shuffled(episodes)
             while self._served < len(windows):
                 batch = self._fill(windows[self._served : self._served + size])
                 self._served += size
                 if self._served >= len(windows):
-                    self._group, self._served = self._group + 1, 0
+                    self._begun, self._served = self._begun + len(members), 0
                     batch.finished.extend(episodes)
-                batch.position = {"group": self._group, "served": self._served}
+                batch.position = {"begun": self._begun, "served": self._served}
                 yield batch
                 if self._served == 0:
                     break
 
     def _shuffled(self, episodes: list[TokenizedEpisode]) -> list[tuple[TokenizedEpisode, int]]:
         windows = [(e, start) for e in episodes for start in range(0, len(e), self._shape.window)]
-        order = np.random.default_rng([self._seed, self._group]).permutation(len(windows))
+        order = np.random.default_rng([self._seed, self._begun]).permutation(len(windows))
         return [windows[i] for i in order]
 
     def _fill(self, windows: list[tuple[TokenizedEpisode, int]]) -> WindowBatch:
