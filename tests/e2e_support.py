@@ -32,7 +32,7 @@ SHORT = (
     "env.scene_reset_interval=3",
     "rollout.num_workers=1",
 )
-DEADLINE = 240  # seconds after which a hanging run fails its test
+DEADLINE = 900  # seconds after which a hanging run fails its test
 
 
 class Launcher:
