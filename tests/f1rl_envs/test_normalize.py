@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 
 from f1rl_envs.normalize import DELTA_QPOS_BOUND, AffineNormalizer, delta_qpos_actions, joint_states
-from f1rl_envs.sim.embodiments import EMBODIMENTS
+from f1rl_envs.sim.embodiments import ARMS
 from f1rl_envs.spec import PADDED_DIM
 
 
-@pytest.mark.parametrize("robot", EMBODIMENTS.values(), ids=EMBODIMENTS)
+@pytest.mark.parametrize("robot", ARMS.values(), ids=ARMS)
 @pytest.mark.parametrize("kind", ["action", "state"])
 def test_round_trip_of_every_embodiment(robot, kind):
     if kind == "action":
-        normalizer = delta_qpos_actions(len(robot.arm_joints), robot.gripper_limits, action_scale=0.3)
+        normalizer = delta_qpos_actions(len(robot.joints), robot.gripper_limits, action_scale=0.3)
     else:
         normalizer = joint_states(robot.joint_limits)
     rng = np.random.default_rng(0)
@@ -25,7 +25,7 @@ def test_round_trip_of_every_embodiment(robot, kind):
     assert back.dtype == np.float32
     np.testing.assert_allclose(back, padded, atol=2e-6)
     assert not back[:, normalizer.size :].any()
-    assert sum(normalizer.mask) == normalizer.size == len(robot.arm_joints) + 1
+    assert sum(normalizer.mask) == normalizer.size == len(robot.joints) + 1
 
 
 def test_action_scale_does_not_touch_the_gripper():
@@ -39,7 +39,7 @@ def test_action_scale_does_not_touch_the_gripper():
 
 
 def test_limits_are_at_one():
-    robot = EMBODIMENTS["franka"]
+    robot = ARMS["franka"]
     normalizer = joint_states(robot.joint_limits)
     np.testing.assert_allclose(normalizer.normalize(robot.joint_limits[:, 0])[: normalizer.size], -1.0, atol=1e-6)
     np.testing.assert_allclose(normalizer.normalize(robot.joint_limits[:, 1])[: normalizer.size], 1.0, atol=1e-6)

@@ -16,7 +16,7 @@ import torch
 from gymnasium.utils.env_checker import check_env
 
 from f1rl_envs.sim import make
-from f1rl_envs.sim.embodiments import FRANKA
+from f1rl_envs.sim.embodiments import ARMS
 from f1rl_envs.sim.spec import spec
 
 pytestmark = pytest.mark.sim
@@ -191,15 +191,16 @@ def test_targets_are_tracked_without_overshoot(env):
 
 
 def test_targets_respect_limits_and_do_not_wind_up(env):
+    upper = ARMS["franka"].limits[6][1]
     env.reset(seed=0, options={"scene_seed": 7})
     action = np.zeros(32, np.float32)
     action[6] = 1.0
     for _ in range(100):
         env.step(action)
-    assert env._target[6] <= FRANKA.arm_limits[6][1] + 1e-6
+    assert env._target[6] <= upper + 1e-6
     action[6] = -1.0
     env.step(action)
-    assert env._target[6] < FRANKA.arm_limits[6][1] - 0.02  # it turns back at once
+    assert env._target[6] < upper - 0.02  # it turns back at once
 
 
 def test_both_cameras_see_the_motion_of_the_wrist(env):

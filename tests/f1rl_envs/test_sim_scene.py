@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from f1rl_envs.sim import make
-from f1rl_envs.sim.embodiments import EMBODIMENTS
 from f1rl_envs.sim.scene import CLEARANCE, DROP, HOME_NOISE, SPREAD_X, SPREAD_Y, sample_scene, sample_start
 from f1rl_envs.sim.spec import KEYS, MAX_OBJECTS, spec
 from f1rl_envs.sim.textures import SIZE, STYLES, texture
@@ -94,24 +93,6 @@ def test_textures_have_structure_at_the_scale_of_a_wrist_pixel(style):
     # A view of 30 cm sees about a quarter of the texture's side: each such patch must have contrast of its own.
     patches = grey.reshape(4, SIZE // 4, 4, SIZE // 4).std(axis=(1, 3))
     assert patches.min() > 4.0
-
-
-def test_home_pose_and_limits_agree_with_the_description():
-    from xml.etree import ElementTree
-
-    for robot in EMBODIMENTS.values():
-        joints = {joint.get("name"): joint for joint in ElementTree.parse(robot.urdf).getroot().iter("joint")}
-        for name, limits, home in zip(robot.arm_joints, robot.arm_limits, robot.home, strict=True):
-            limit = joints[name].find("limit")
-            assert limits == (float(limit.get("lower")), float(limit.get("upper")))
-            assert limits[0] < home < limits[1]
-        for name in robot.gripper_joints:
-            limit = joints[name].find("limit")
-            assert robot.gripper_limits == (float(limit.get("lower")), float(limit.get("upper")))
-        for mesh in ElementTree.parse(robot.urdf).getroot().iter("mesh"):
-            assert (robot.urdf.parent / mesh.get("filename")).is_file()
-        for document in ("LICENSE", "NOTICE"):
-            assert (robot.urdf.parent / document).is_file()
 
 
 @pytest.mark.parametrize("key", [*KEYS, "randomization.num_objects"])

@@ -25,12 +25,14 @@ from mani_skill.agents.controllers import (
     PDJointPosControllerConfig,
     PDJointPosMimicControllerConfig,
 )
-from mani_skill.agents.registration import register_agent
+from mani_skill.agents.registration import REGISTERED_AGENTS, register_agent
 
 from f1rl_envs.normalize import DELTA_QPOS_BOUND
-from f1rl_envs.sim.embodiments import FRANKA, Embodiment
+from f1rl_envs.sim.embodiments import ARMS, Arm, Embodiment, embodiment
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mani_skill.utils.structs.types import Array
 
 MAX_LEAD = 0.15
@@ -69,8 +71,8 @@ class DeltaTargetControllerConfig(PDJointPosControllerConfig):
     controller_cls = DeltaTargetController
 
 
-class ArmAgent(BaseAgent):
-    """A single arm with a parallel gripper, described by :attr:`embodiment`."""
+class RobotAgent(BaseAgent):
+    """The robot that :attr:`embodiment` describes: one arm with a gripper, or a pair of them."""
 
     embodiment: Embodiment
 
@@ -85,25 +87,54 @@ class ArmAgent(BaseAgent):
         self.action_scale = action_scale
         super().__init__(*args, **kwargs)
 
+    def _after_loading_articulation(self) -> None:
+        """Set the keyframe ``rest``; the order of the joints in a state is known only now."""
+        robot = self.embodiment
+        qpos = np.zeros(self.robot.max_dof, np.float32)
+        for arm in robot.arms:
+            qpos[self.joint_indices(arm.joints)] = arm.home
+            qpos[self.joint_indices([finger.joint for finger in arm.fingers])] = [f.open for f in arm.fingers]
+        self.keyframes = {"rest": Keyframe(pose=sapien.Pose(robot.root_position), qpos=qpos)}
+
+    def joint_indices(self, names: Sequence[str]) -> list[int]:
+        """Return where joints are in ``qpos``; in a pair, SAPIEN's order alternates between the arms."""
+        order = [joint.name for joint in self.robot.active_joints]
+        return [order.index(name) for name in names]
+
     @property
     def _controller_configs(self) -> dict[str, Any]:
         """The control modes; ManiSkill asks for them under this name."""
-        robot = self.embodiment
-        gains = {"stiffness": robot.stiffness, "damping": robot.damping, "force_limit": robot.force_limit}
+        configs: dict[str, Any] = {}
+        for arm in self.embodiment.arms:
+            configs[f"{arm.prefix}arm"] = self._arm_controller(arm)
+            configs[f"{arm.prefix}gripper"] = self._gripper_controller(arm)
+        return {"delta_qpos": configs}
+
+    def _arm_controller(self, arm: Arm) -> DeltaTargetControllerConfig:
         bound = DELTA_QPOS_BOUND * self.action_scale
-        arm = DeltaTargetControllerConfig(
-            list(robot.arm_joints), lower=-bound, upper=bound, use_delta=True, use_target=True, **gains
+        return DeltaTargetControllerConfig(
+            list(arm.joints),
+            lower=-bound,
+            upper=bound,
+            use_delta=True,
+            use_target=True,
+            stiffness=arm.stiffness,
+            damping=arm.damping,
+            force_limit=arm.force_limit,
         )
-        first, *others = robot.gripper_joints
-        low, high = robot.gripper_limits
-        gripper = PDJointPosMimicControllerConfig(
-            list(robot.gripper_joints),
-            lower=low,
-            upper=high,
-            mimic={name: {"joint": first} for name in others},
-            **gains,
+
+    def _gripper_controller(self, arm: Arm) -> PDJointPosControllerConfig:
+        """All fingers of a gripper get the target of the first; they are equal in range and direction."""
+        first, *others = arm.fingers
+        return PDJointPosMimicControllerConfig(
+            [finger.joint for finger in arm.fingers],
+            lower=first.closed,
+            upper=first.open,
+            mimic={finger.joint: {"joint": first.joint} for finger in others},
+            stiffness=arm.stiffness,
+            damping=arm.damping,
+            force_limit=arm.finger_force_limit,
         )
-        return {"delta_qpos": {"arm": arm, "gripper": gripper}}
 
     def set_action(self, action: torch.Tensor) -> None:
         """Hand a normalised action ``[N, A]`` to the controller.
@@ -116,27 +147,24 @@ class ArmAgent(BaseAgent):
         self.controller.set_action(action)
 
 
-@register_agent()
-class FrankaPanda(ArmAgent):
-    """Franka Panda with low-polygon meshes from a permissively licensed description."""
-
-    uid = "f1rl_franka"
-    embodiment = FRANKA
-    urdf_path = str(FRANKA.urdf)
-    urdf_config = {  # noqa: RUF012  (ManiSkill's own spelling of a class-level default)
-        "_materials": {"gripper": {"static_friction": 2.0, "dynamic_friction": 2.0, "restitution": 0.0}},
-        "link": {
-            name: {"material": "gripper", "patch_radius": 0.1, "min_patch_radius": 0.1}
-            for name in ("panda_leftfinger", "panda_rightfinger")
-        },
-    }
-    keyframes = {  # noqa: RUF012
-        "rest": Keyframe(
-            pose=sapien.Pose(FRANKA.base_position),
-            qpos=np.array([*FRANKA.home, *[FRANKA.gripper_limits[1]] * len(FRANKA.gripper_joints)]),
-        )
-    }
+def agent_class(robot: Embodiment) -> type[RobotAgent]:
+    """Return the ManiSkill agent of ``robot``, registered as ``f1rl_`` and its name."""
+    uid = f"f1rl_{robot.name}"
+    if uid not in REGISTERED_AGENTS:
+        rubber = {"material": "rubber", "patch_radius": 0.1, "min_patch_radius": 0.1}
+        body = {
+            "__doc__": f"The embodiment {robot.name}.",
+            "uid": uid,
+            "embodiment": robot,
+            "urdf_path": str(robot.urdf),
+            "urdf_config": {
+                "_materials": {"rubber": {"static_friction": 2.0, "dynamic_friction": 2.0, "restitution": 0.0}},
+                "link": {link: dict(rubber) for arm in robot.arms for link in arm.finger_links},
+            },
+        }
+        register_agent()(type(uid, (RobotAgent,), body))
+    return REGISTERED_AGENTS[uid].agent_cls
 
 
-AGENTS = {"franka": FrankaPanda.uid}
-"""ManiSkill's name of the agent for each embodiment."""
+AGENTS = {name: agent_class(embodiment({"arms": [name], "distance": None})).uid for name in ARMS}
+"""ManiSkill's names of the single arms; pairs are registered when they are first asked for."""

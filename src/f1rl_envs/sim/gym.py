@@ -22,8 +22,8 @@ import numpy as np
 from gymnasium.envs.registration import EnvSpec
 
 from f1rl_envs.normalize import delta_qpos_actions, joint_states
-from f1rl_envs.sim.agents import AGENTS, MAX_LEAD
-from f1rl_envs.sim.embodiments import EMBODIMENTS
+from f1rl_envs.sim.agents import MAX_LEAD, agent_class
+from f1rl_envs.sim.embodiments import embodiment
 from f1rl_envs.sim.random_exploration import RandomExploration
 from f1rl_envs.sim.spec import spec
 from f1rl_envs.spec import PADDED_DIM
@@ -74,17 +74,18 @@ class RandomExplorationEnv(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
         self.env_spec = spec(config)
         self.copy_observations = True
         """Whether observations are fresh arrays; if false, each step overwrites the arrays that the last one gave."""
-        robot = EMBODIMENTS[config["embodiment"]]
-        self._num_joints = len(robot.arm_joints)
-        self._limits = np.array(robot.arm_limits, np.float32)
-        self._actions = delta_qpos_actions(self._num_joints, robot.gripper_limits, config["action_scale"])
-        self._states = joint_states(robot.joint_limits)
+        robot = embodiment({"arms": [config["embodiment"]], "distance": None})
+        (self._arm,) = robot.arms
+        self._num_joints = len(self._arm.joints)
+        self._limits = np.array(self._arm.limits, np.float32)
+        self._actions = delta_qpos_actions(self._num_joints, self._arm.gripper_limits, config["action_scale"])
+        self._states = joint_states(self._arm.joint_limits)
         self.base = RandomExploration(
             num_envs=1,
             obs_mode="none",
             sim_backend="physx_cpu",
             control_mode=config["control_mode"],
-            robot_uids=AGENTS[config["embodiment"]],
+            robot_uids=agent_class(robot).uid,
             cameras=tuple(config["cameras"]),
             resolution=config["resolution"],
             action_scale=config["action_scale"],
@@ -117,10 +118,12 @@ class RandomExplorationEnv(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
         self._update_render = scene.update_render
         self._step_physics = scene.physx_system.step
         self._cameras = [self.base.scene.sensors[name].camera._render_cameras[0] for name in self.env_spec.cameras]
-        robot, embodiment = self.base.agent.robot, self.base.agent.embodiment
+        robot = self.base.agent.robot
         self._articulation = robot._objs[0]
-        self._arm_drives = [robot.joints_map[name]._objs[0].set_drive_target for name in embodiment.arm_joints]
-        self._gripper_drives = [robot.joints_map[name]._objs[0].set_drive_target for name in embodiment.gripper_joints]
+        self._arm_drives = [robot.joints_map[name]._objs[0].set_drive_target for name in self._arm.joints]
+        self._gripper_drives = [
+            robot.joints_map[finger.joint]._objs[0].set_drive_target for finger in self._arm.fingers
+        ]
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -155,7 +158,7 @@ class RandomExplorationEnv(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
         for drive, target in zip(self._arm_drives, self._target.tolist(), strict=True):
             drive(target)
         for drive in self._gripper_drives:
-            drive(self.base.agent.embodiment.gripper_limits[1])
+            drive(self._arm.gripper_limits[1])
         info = {"seed": episode_seed, "scene_seed": scene_seed, "rebuilt": rebuilt, "success": False}
         return self._observe(), info
 

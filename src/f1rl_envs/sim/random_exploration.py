@@ -12,7 +12,7 @@ build, from the first scene's seed, since a merged actor exists in every scene.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import sapien
@@ -27,7 +27,7 @@ from mani_skill.utils.structs.types import SimConfig
 from sapien.render import RenderMaterial, RenderTexture2D
 
 from f1rl_envs.sim import meshes, render
-from f1rl_envs.sim.agents import AGENTS, ArmAgent
+from f1rl_envs.sim.agents import AGENTS, RobotAgent
 from f1rl_envs.sim.scene import (
     FLOOR_HEIGHT,
     TABLE_HALF_SIZE,
@@ -53,7 +53,6 @@ DEFAULT_RANDOMIZATION = {
 }
 """For those who make the environment through ManiSkill; the project's configuration names every key itself."""
 
-HEAD_EYE, HEAD_TARGET, HEAD_FOV = (0.92, 0.32, 0.72), (-0.1, -0.02, 0.2), 0.95
 _CYLINDER_UPRIGHT = sapien.Pose(q=[0.70710678, 0.0, 0.70710678, 0.0])
 
 
@@ -74,9 +73,8 @@ def _textured(image: np.ndarray, roughness: float) -> RenderMaterial:
 class RandomExploration(BaseEnv):
     """A table with clutter, head and wrist camera; no task, reward 0, never successful."""
 
-    SUPPORTED_ROBOTS: ClassVar[list[str]] = list(AGENTS.values())
     SUPPORTED_REWARD_MODES = ("none", "sparse")
-    agent: ArmAgent
+    agent: RobotAgent
 
     def __init__(
         self,
@@ -93,8 +91,8 @@ class RandomExploration(BaseEnv):
 
         Args:
             *args: as :class:`BaseEnv`.
-            robot_uids: a value of :data:`f1rl_envs.sim.agents.AGENTS`.
-            cameras: which of ``head`` and ``wrist`` to build.
+            robot_uids: name of an agent made by :func:`f1rl_envs.sim.agents.agent_class`.
+            cameras: which of ``head``, ``wrist`` and (of a pair) ``wrist_right`` to build.
             resolution: height and width of each picture in pixels.
             action_scale: share of 0.1 rad that an action of 1 moves a joint's target by.
             randomization: that group of the configuration; None for :data:`DEFAULT_RANDOMIZATION`.
@@ -121,11 +119,12 @@ class RandomExploration(BaseEnv):
     @property
     def _default_sensor_configs(self) -> list[CameraConfig]:
         """The cameras that were asked for, in that order."""
-        mount = self.agent.embodiment.wrist_camera
-        poses = {
-            "head": (sapien_utils.look_at(HEAD_EYE, HEAD_TARGET), HEAD_FOV, None),
-            "wrist": (sapien.Pose(mount.position, mount.quaternion), mount.fov, self.agent.robot.links_map[mount.link]),
-        }
+        robot = self.agent.embodiment
+        head = robot.head_camera
+        poses = {"head": (sapien_utils.look_at(head.eye, head.target), head.fov, None)}
+        for name, mount in robot.wrist_cameras.items():
+            link = self.agent.robot.links_map[mount.link]
+            poses[name] = (sapien.Pose(mount.position, mount.quaternion), mount.fov, link)
         shader = render.camera_shader(self.renderer)
         return [
             CameraConfig(
@@ -186,7 +185,7 @@ class RandomExploration(BaseEnv):
             self.scene,
             self._control_freq,
             self._control_mode,
-            initial_pose=sapien.Pose(agent_cls.embodiment.base_position),
+            initial_pose=sapien.Pose(agent_cls.embodiment.root_position),
             build_separate=self.num_envs > 1,
             action_scale=self.action_scale,
         )
@@ -291,10 +290,10 @@ class RandomExploration(BaseEnv):
             return super().reset(seed, options)
         others = torch.ones(self.num_envs, dtype=torch.bool, device=self.device)
         others[options["env_idx"]] = False
-        arm = self.agent.controller.controllers["arm"]
-        kept = arm._target_qpos[others].clone()
+        kept = {name: state["target_qpos"][others].clone() for name, state in self.agent.get_controller_state().items()}
         result = super().reset(seed, options)
-        arm._target_qpos[others] = kept
+        for name, targets in kept.items():
+            self.agent.controller.controllers[name]._target_qpos[others] = targets
         return result
 
     def _renew_physics(self) -> None:
@@ -331,14 +330,11 @@ class RandomExploration(BaseEnv):
 
     def _initialize_episode(self, env_idx: torch.Tensor, options: dict[str, Any]) -> None:
         """Place the robot and the objects of the scenes in ``env_idx`` by their episode seeds."""
-        robot = self.agent.embodiment
+        joints = [joint for arm in self.agent.embodiment.arms for joint in arm.joints]
         rows = [int(i) for i in env_idx]
-        starts = [
-            sample_start(int(self._episode_seed[i]), self.scene_specs[i].objects, len(robot.arm_joints)) for i in rows
-        ]
-        qpos = np.zeros((len(rows), len(robot.arm_joints) + len(robot.gripper_joints)), np.float32)
-        qpos[:, : len(robot.arm_joints)] = np.float32(robot.home) + np.stack([start.arm_noise for start in starts])
-        qpos[:, len(robot.arm_joints) :] = robot.gripper_limits[1]
+        starts = [sample_start(int(self._episode_seed[i]), self.scene_specs[i].objects, len(joints)) for i in rows]
+        qpos = np.tile(self.agent.keyframes["rest"].qpos, (len(rows), 1))
+        qpos[:, self.agent.joint_indices(joints)] += np.stack([start.arm_noise for start in starts])
         self.agent.reset(torch.from_numpy(qpos).to(self.device))
         for k, actor in enumerate(self.objects):
             pose = torch.from_numpy(np.stack([start.poses[k] for start in starts])).to(self.device)
@@ -361,5 +357,7 @@ class RandomExploration(BaseEnv):
     def set_state(self, state: torch.Tensor, env_idx: torch.Tensor | None = None) -> None:
         """Restore a flat state; the parent class leaves out its last entries, the controller's targets."""
         super().set_state(state, env_idx)
-        targets = state[:, -len(self.agent.embodiment.arm_joints) :]
-        self.agent.set_controller_state({"arm": {"target_qpos": targets}})
+        counts = {f"{arm.prefix}arm": len(arm.joints) for arm in self.agent.embodiment.arms}
+        targets = state[:, -sum(counts.values()) :].split(list(counts.values()), dim=1)
+        states = {name: {"target_qpos": target} for name, target in zip(counts, targets, strict=True)}
+        self.agent.set_controller_state(states)

@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from f1rl_envs.errors import RendererError
+from f1rl_envs.sim.cache import cache_root
 
 os.environ.setdefault("LP_NUM_THREADS", "0")
 
@@ -80,19 +81,6 @@ _renderer: Renderer | None = None
 _keep_alive: sapien.render.RenderSystem | None = None
 
 
-def _cache_root() -> Path:
-    """Return a folder that can be written: the user's cache, or a temporary one of this user."""
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "f1rl"
-    try:
-        base.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=base):
-            return base
-    except OSError:
-        base = Path(tempfile.gettempdir()) / f"f1rl-{os.getuid()}"
-        base.mkdir(mode=0o700, exist_ok=True)
-        return base
-
-
 def _patched_shaders(source: Path) -> dict[str, str]:
     """Return the sources of the ``minimal`` shader without its table.
 
@@ -125,7 +113,7 @@ def shader_dir(source: Path | None = None) -> str:
     try:
         files = _patched_shaders(source)
         digest = hashlib.sha256("".join(files.values()).encode()).hexdigest()[:12]
-        target = _cache_root() / "shaders" / f"sapien-{sapien.__version__}-{digest}"
+        target = cache_root() / "shaders" / f"sapien-{sapien.__version__}-{digest}"
         if not target.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
             scratch = Path(tempfile.mkdtemp(dir=target.parent))

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from f1rl_envs.normalize import delta_qpos_actions, joint_states
-from f1rl_envs.sim.embodiments import EMBODIMENTS
+from f1rl_envs.sim.embodiments import ARMS
 from f1rl_envs.spec import EnvSpec
 
 if TYPE_CHECKING:
@@ -35,8 +35,8 @@ MAX_OBJECTS = 12
 def _check_choices(config: Mapping[str, Any]) -> list[str]:
     """Return what is wrong with the values that come from a fixed list."""
     faults = []
-    if config["embodiment"] not in EMBODIMENTS:
-        faults.append(f"embodiment={config['embodiment']!r}: must be one of {', '.join(EMBODIMENTS)}")
+    if config["embodiment"] not in ARMS:
+        faults.append(f"embodiment={config['embodiment']!r}: must be one of {', '.join(ARMS)}")
     if config["control_mode"] not in CONTROL_MODES:
         faults.append(f"control_mode={config['control_mode']!r}: must be one of {', '.join(CONTROL_MODES)}")
     cameras = list(config["cameras"])
@@ -88,8 +88,8 @@ def spec(config: Mapping[str, Any]) -> EnvSpec:
         ValueError: as :func:`check`.
     """
     check(config)
-    embodiment = EMBODIMENTS[config["embodiment"]]
-    actions = delta_qpos_actions(len(embodiment.arm_joints), embodiment.gripper_limits, config["action_scale"])
+    arm = ARMS[config["embodiment"]]
+    actions = delta_qpos_actions(len(arm.joints), arm.gripper_limits, config["action_scale"])
     return EnvSpec(
         name="random_exploration",
         cameras=tuple(config["cameras"]),
@@ -97,5 +97,5 @@ def spec(config: Mapping[str, Any]) -> EnvSpec:
         max_steps=config["max_steps"],
         control_freq=float(config["control_freq"]),
         action_mask=actions.mask,
-        state_mask=joint_states(embodiment.joint_limits).mask,
+        state_mask=joint_states(arm.joint_limits).mask,
     )
