@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from f1rl.config.compose import compose
+from f1rl.launch.build import env_config
 from f1rl_envs.sim import make
 
 if TYPE_CHECKING:
@@ -30,26 +32,12 @@ if TYPE_CHECKING:
 
 
 def config_of(resolution: int, render_device: str) -> dict[str, Any]:
-    """Return the environment of the real run: two cameras, 200 Hz physics under 20 Hz control, three to six objects."""
-    return {
-        "id": "random_exploration",
-        "embodiment": "franka",
-        "control_mode": "delta_qpos",
-        "action_scale": 0.3,
-        "cameras": ["head", "wrist"],
-        "resolution": resolution,
-        "max_steps": 50,
-        "sim_freq": 200,
-        "control_freq": 20,
-        "render_device": render_device,
-        "randomization": {
-            "random_background": True,
-            "random_light": True,
-            "random_appearance": False,
-            "cluttered_table": True,
-            "num_objects": [3, 6],
-        },
-    }
+    """Return the environment of the real run."""
+    return env_config(
+        compose(
+            [f"camera.resolution={resolution}", f"model.image_size={resolution}", f"env.render_device={render_device}"]
+        )
+    )
 
 
 def env_loop(env: RandomExplorationEnv, actions: np.ndarray) -> None:

@@ -108,6 +108,14 @@ def _integer_pair(value: object) -> str | None:
     return None if is_pair else "two whole numbers [low, high]"
 
 
+def _optional(check: Check) -> Check:
+    def optional(value: object) -> str | None:
+        wanted = None if value is None else check(value)
+        return None if wanted is None else f"{wanted}, or nothing (null)"
+
+    return optional
+
+
 def _some_of(*allowed: str) -> Check:
     def check(value: object) -> str | None:
         fits = _texts(value) is None and 0 < len(value) == len(set(value)) and set(value) <= set(allowed)
@@ -126,18 +134,15 @@ SCHEMAS: Mapping[str, Schema] = {
     "toy": {
         "id": _text,
         "variant": _one_of("arm", "clock", "cue"),
-        "cameras": _some_of("head", "wrist"),
-        "resolution": _integer_in(32, 512, multiple=16),
+        "camera": {"names": _some_of("head", "wrist"), "resolution": _integer_in(32, 512, multiple=16)},
         "max_steps": _integer_in(1, 60_000),
     },
     # Keys and types; what the values may be is known, and checked, where the simulator uses them.
     "random_exploration": {
         "id": _text,
-        "embodiment": _text,
-        "control_mode": _text,
-        "action_scale": _number,
-        "cameras": _texts,
-        "resolution": _integer,
+        "embodiment": {"arms": _texts, "distance": _optional(_number)},
+        "control": {"mode": _text, "action_scale": _number},
+        "camera": {"names": _texts, "resolution": _integer},
         "max_steps": _integer,
         "sim_freq": _integer,
         "control_freq": _integer,

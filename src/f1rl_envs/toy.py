@@ -31,8 +31,8 @@ def spec(config: Mapping[str, object]) -> EnvSpec:
     mask = tuple(index < NUM_REAL for index in range(PADDED_DIM))
     return EnvSpec(
         name=f"toy-{config['variant']}",
-        cameras=tuple(config["cameras"]),
-        resolution=config["resolution"],
+        cameras=tuple(config["camera"]["names"]),
+        resolution=config["camera"]["resolution"],
         max_steps=config["max_steps"],
         control_freq=20.0,
         action_mask=mask,

@@ -61,7 +61,7 @@ def test_an_unknown_key_is_named_with_the_nearest_one(plus: str) -> None:
     [
         ("phase.lr=3", "phase.learning_rate"),
         ("+max_steps=3", "env.max_steps"),
-        ("++env.randomization.num_object=[1,2]", "env.randomization.num_objects"),
+        ("++randomization.num_object=[1,2]", "randomization.num_objects"),
         ("envv=toy", "env"),
         ("+phase.tokenizer.step=3", "phase.tokenizer.steps"),
         ("model.memory.hiddn=3", "model.memory.hidden"),
@@ -100,7 +100,7 @@ def test_all_problems_are_reported_at_once() -> None:
         ("overwrite=1", "overwrite must be true or false; got 1"),
         ("rollout.num_workers=many", "rollout.num_workers must be a whole number or auto; got 'many'"),
         ("phase.lr_schedule=cos", "phase.lr_schedule must be one of cosine, constant; got 'cos'"),
-        ("env.cameras=wrist", "env.cameras must be a list of text; got 'wrist'"),
+        ("camera.names=wrist", "camera.names must be a list of text; got 'wrist'"),
         ("phase=student", "phase=student: the group phase has teacher"),
         ("phase.tokenizer=3", "phase.tokenizer must be a section; got 3"),
         ("phase.learning_rate.x=3", "phase.learning_rate must be a number; got {'x': 3}"),

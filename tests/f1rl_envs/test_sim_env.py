@@ -15,31 +15,14 @@ import pytest
 import torch
 from gymnasium.utils.env_checker import check_env
 
+from env_configs import changed, simulator
 from f1rl_envs.sim import make
 from f1rl_envs.sim.embodiments import ARMS
 from f1rl_envs.sim.spec import spec
 
 pytestmark = pytest.mark.sim
 
-CONFIG = {
-    "id": "random_exploration",
-    "embodiment": "franka",
-    "control_mode": "delta_qpos",
-    "action_scale": 0.3,
-    "cameras": ["head", "wrist"],
-    "resolution": 32,
-    "max_steps": 50,
-    "sim_freq": 200,
-    "control_freq": 20,
-    "render_device": "auto",
-    "randomization": {
-        "random_background": True,
-        "random_light": True,
-        "random_appearance": False,
-        "cluttered_table": True,
-        "num_objects": [3, 6],
-    },
-}
+CONFIG = simulator(camera__resolution=32)
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +35,7 @@ def env():
 @pytest.fixture(scope="module")
 def rough():
     """An environment whose arm goes far enough, with enough objects in its way, to hit things."""
-    built = make(CONFIG | {"action_scale": 1.0, "randomization": CONFIG["randomization"] | {"num_objects": [6, 6]}})
+    built = make(changed(CONFIG, control__action_scale=1.0, randomization__num_objects=[6, 6]))
     yield built
     built.close()
 
@@ -96,8 +79,9 @@ def test_spaces_agree_with_the_spec(env):
     assert not observation["state"][~np.array(known.state_mask)].any()
     assert observation["state"][np.array(known.state_mask)].any()
     assert info["seed"] == 3
-    one = make(CONFIG | {"cameras": ["wrist"], "resolution": 48})
-    assert one.reset(seed=3)[0]["image"].shape == spec(CONFIG | {"cameras": ["wrist"], "resolution": 48}).image_shape
+    config = simulator(camera__names=["wrist"], camera__resolution=48)
+    one = make(config)
+    assert one.reset(seed=3)[0]["image"].shape == spec(config).image_shape
     one.close()
 
 
@@ -287,7 +271,7 @@ sys.path.insert(0, sys.argv[2])
 import importlib.util
 s = importlib.util.spec_from_file_location("t", sys.argv[1]); t = importlib.util.module_from_spec(s)
 s.loader.exec_module(t)
-env = t.make(t.CONFIG | {"action_scale": 1.0})
+env = t.make(t.changed(t.CONFIG, control__action_scale=1.0))
 t.play(env, 55, scene_seed=3, steps=3)
 states, images = t.play(env, 1, scene_seed=9)
 print(json.dumps([hashlib.sha256(x.tobytes()).hexdigest() for x in (states, images)]))
@@ -295,7 +279,7 @@ print(json.dumps([hashlib.sha256(x.tobytes()).hexdigest() for x in (states, imag
 
 
 def test_an_episode_is_the_same_in_another_process():
-    env = make(CONFIG | {"action_scale": 1.0})
+    env = make(changed(CONFIG, control__action_scale=1.0))
     here = [hashlib.sha256(x.tobytes()).hexdigest() for x in play(env, 1, scene_seed=9)]
     env.close()
     command = [sys.executable, "-c", _IN_ANOTHER_PROCESS, __file__, sys.path[0]]
@@ -306,7 +290,7 @@ def test_an_episode_is_the_same_in_another_process():
 def test_random_appearance_colours_the_robot_and_leaves_no_trace():
     plain = make(CONFIG)
     expected = plain.reset(seed=2, options={"scene_seed": 4})[0]["image"]
-    colourful = make(CONFIG | {"randomization": CONFIG["randomization"] | {"random_appearance": True}})
+    colourful = make(changed(CONFIG, randomization__random_appearance=True))
     coloured = colourful.reset(seed=2, options={"scene_seed": 4})[0]["image"]
     colourful.close()
     assert (np.abs(coloured.astype(int) - expected).max(axis=(1, 2, 3)) > 20).all()

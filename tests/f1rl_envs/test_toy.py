@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 
+from env_configs import toy
 from f1rl_envs import registry
 from f1rl_envs.collect import collect_episode
 from f1rl_envs.spec import EpisodeRequest
@@ -15,13 +16,8 @@ VARIANTS = ("arm", "clock", "cue")
 HISTORY = 4
 
 
-def config(variant, **changes):
-    base = {"id": "toy", "variant": variant, "cameras": ["head", "wrist"], "resolution": 64, "max_steps": 50}
-    return base | changes
-
-
 def collect(variant, seed, scene_seed=0, **changes):
-    chosen = config(variant, **changes)
+    chosen = toy(variant=variant, **changes)
     return collect_episode(registry.make(chosen), registry.spec(chosen), EpisodeRequest(0, seed, scene_seed))
 
 
@@ -29,12 +25,12 @@ def collect(variant, seed, scene_seed=0, **changes):
 def test_gymnasium_accepts_it(variant):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        check_env(registry.make(config(variant)), skip_render_check=True)
+        check_env(registry.make(toy(variant=variant)), skip_render_check=True)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_same_seeds_give_the_same_episode_whatever_came_before(variant):
-    spec, env = registry.spec(config(variant)), registry.make(config(variant))
+    spec, env = registry.spec(toy(variant=variant)), registry.make(toy(variant=variant))
     request = EpisodeRequest(0, seed=11, scene_seed=5)
     fresh = collect_episode(env, spec, request)
     collect_episode(env, spec, EpisodeRequest(1, seed=12, scene_seed=6))
@@ -57,7 +53,7 @@ def test_an_episode_keeps_the_contract(variant):
 
 
 def test_observations_may_be_kept():
-    env = registry.make(config("arm"))
+    env = registry.make(toy(variant="arm"))
     first, _ = env.reset(seed=0)
     kept = first["image"].copy(), first["state"].copy()
     env.step(np.ones(32, dtype=np.float32))
@@ -66,10 +62,10 @@ def test_observations_may_be_kept():
 
 
 def test_cameras_come_in_the_order_of_the_configuration():
-    both, swapped = collect("arm", 2), collect("arm", 2, cameras=["wrist", "head"])
+    both, swapped = collect("arm", 2), collect("arm", 2, camera__names=["wrist", "head"])
     assert np.array_equal(both.image[:, 0], swapped.image[:, 1])
     assert np.array_equal(both.image[:, 1], swapped.image[:, 0])
-    assert np.array_equal(collect("arm", 2, cameras=["wrist"]).image[:, 0], both.image[:, 1])
+    assert np.array_equal(collect("arm", 2, camera__names=["wrist"]).image[:, 0], both.image[:, 1])
 
 
 def test_scene_seed_changes_the_table_only():
@@ -90,7 +86,7 @@ def shift(before, after, limit=10):
 
 
 def test_the_wrist_view_follows_the_action():
-    env = registry.make(config("arm"))
+    env = registry.make(toy(variant="arm"))
     for entry, sign, expected in ((0, 1, (5, 0)), (0, -1, (-5, 0)), (1, 1, (0, 5)), (1, -1, (0, -5))):
         before, _ = env.reset(seed=8, options={"scene_seed": 3})
         action = np.zeros(32, dtype=np.float32)
@@ -101,7 +97,7 @@ def test_the_wrist_view_follows_the_action():
 
 
 def test_the_gripper_is_seen_and_arrives():
-    env = registry.make(config("arm"))
+    env = registry.make(toy(variant="arm"))
     env.reset(seed=8)
     action = np.zeros(32, dtype=np.float32)
     widths = []
@@ -117,7 +113,7 @@ def test_the_gripper_is_seen_and_arrives():
 
 @pytest.mark.parametrize("resolution", [32, 64, 128])
 def test_the_clock_tells_step_action_seed_and_camera(resolution):
-    episode = collect("clock", seed=70_001, resolution=resolution)
+    episode = collect("clock", seed=70_001, camera__resolution=resolution)
     previous = np.concatenate([np.zeros((1, 32), np.float32), episode.action])
     for step in range(len(episode) + 1):
         for camera, picture in zip(("head", "wrist"), episode.image[step], strict=True):
@@ -140,8 +136,8 @@ def test_the_cue_is_shown_first_and_then_only_beyond_the_history():
 
 def test_nothing_but_the_cue_tells_which_cue_comes():
     """A nearest-centroid reader of states and actions must not do better than chance (0.25)."""
-    env = registry.make(config("cue", max_steps=6))
-    spec = registry.spec(config("cue", max_steps=6))
+    env = registry.make(toy(variant="cue", max_steps=6))
+    spec = registry.spec(toy(variant="cue", max_steps=6))
     episodes = [collect_episode(env, spec, EpisodeRequest(seed, seed, 0)) for seed in range(800)]
     features = np.array([np.concatenate([e.state.ravel(), e.action.ravel()]) for e in episodes])
     cues = np.array([read_cue(episode.image[0, 0]) for episode in episodes])
@@ -153,7 +149,7 @@ def test_nothing_but_the_cue_tells_which_cue_comes():
 
 def test_grey_pictures_look_alike_under_every_cue():
     """Two pictures of one moment differ only where the cue is shown."""
-    env = registry.make(config("cue"))
+    env = registry.make(toy(variant="cue"))
     env.reset(seed=3)
     state, view = env._state, env._view
     for step, same in ((3, True), (CUE_PERIOD, False)):

@@ -14,13 +14,15 @@ import numpy as np
 import psutil
 import pytest
 
+from env_configs import changed
+from env_configs import toy as toy_config
 from f1rl_envs import registry
 from f1rl_envs.collect import collect_episode
 from f1rl_envs.errors import EnvError, WorkerError
 from f1rl_envs.spec import EpisodeRequest
 from f1rl_envs.workers import EpisodeWorkers
 
-TOY = {"id": "toy", "variant": "arm", "cameras": ["head", "wrist"], "resolution": 32, "max_steps": 12}
+TOY = toy_config(camera__resolution=32, max_steps=12)
 
 # Environments that misbehave, for the id "misbehaving:NAME"; the workers find the module by the parent's import path.
 MISBEHAVING = '''
@@ -88,7 +90,7 @@ stillborn = Stillborn()
 class Liar(Provider):
     """Builds something else than it describes."""
     def __init__(self): pass
-    def make(self, config): return toy.make({**config, "resolution": 64})
+    def make(self, config): return toy.make({**config, "camera": {**config["camera"], "resolution": 64}})
 liar = Liar()
 
 class Talker(Provider):
@@ -345,7 +347,7 @@ def test_wrong_settings_are_refused_before_any_process_starts(monkeypatch):
     with pytest.raises(ValueError, match="num_workers is 0"):
         workers(num_workers=0)
     with pytest.raises(EnvError, match=r"need \d+ MiB of memory but only \d+ MiB are free; lower num_workers"):
-        workers(TOY | {"resolution": 512, "max_steps": 60_000}, num_workers=1000)
+        workers(changed(TOY, camera__resolution=512, max_steps=60_000), num_workers=1000)
 
 
 def test_a_process_that_cannot_be_started_is_one_clear_error(monkeypatch, tmp_path):

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from env_configs import toy
 from f1rl.rollout.batch import WindowBatch
 from f1rl.rollout.datamodule import RolloutDataModule, RolloutPlan
 from f1rl.rollout.seeds import episode_requests
@@ -18,7 +19,7 @@ from f1rl_envs.toy_views import read_clock
 from f1rl_envs.workers import EpisodeWorkers
 
 STEPS, N_OBS = 13, 4
-CLOCK = {"id": "toy", "variant": "clock", "cameras": ["head", "wrist"], "resolution": 64, "max_steps": STEPS}
+CLOCK = toy(variant="clock", max_steps=STEPS)
 NUM_TOKENS = 9  # the step, and the eight real action entries that led to the frame
 
 

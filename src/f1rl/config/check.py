@@ -22,7 +22,7 @@ AT_LEAST_ONE = (
     "phase.tokenizer.num_episodes",
     "phase.tokenizer.steps",
     "phase.tokenizer.batch_size",
-    "env.resolution",
+    "camera.resolution",
     "env.max_steps",
     "env.scene_reset_interval",
     "bptt.length",
@@ -43,12 +43,12 @@ POSITIVE = (
 )
 NOT_NEGATIVE = ("seed", "phase.warmup_steps", "phase.weight_decay", "phase.min_lr_ratio", "rollout.max_restarts")
 
-SIMULATOR_KEYS = ("sim_freq", "control_freq", "render_device", "randomization")
+SIMULATOR_KEYS = ("sim_freq", "control_freq", "render_device")
 
 
 def find_contradictions(config: Config) -> list[str]:
     """Return one sentence for each rule that the configuration breaks, with the keys to change."""
-    rules = (_ranges, _environment, _pictures, _training, _processes, _ranks, _continuation)
+    rules = (_ranges, _environment, _randomization, _pictures, _training, _processes, _ranks, _continuation)
     return [problem for rule in rules for problem in rule(config)]
 
 
@@ -102,22 +102,24 @@ def _simulator(env: Env) -> Iterator[str]:
         )
     if env.render_device is not None and not re.fullmatch(r"auto|cpu|cuda:\d+", env.render_device):
         yield f"env.render_device must be auto, cpu or cuda:N; got {env.render_device!r}"
-    if env.randomization is not None:
-        fewest, most = env.randomization.num_objects
-        if not 0 <= fewest <= most:
-            yield f"env.randomization.num_objects must be [fewest, most], 0 <= fewest <= most; got [{fewest}, {most}]"
+
+
+def _randomization(config: Config) -> Iterator[str]:
+    fewest, most = config.randomization.num_objects
+    if not 0 <= fewest <= most:
+        yield f"randomization.num_objects must be [fewest, most], 0 <= fewest <= most; got [{fewest}, {most}]"
 
 
 def _pictures(config: Config) -> Iterator[str]:
-    cameras, resolution = config.env.cameras, config.env.resolution
+    cameras, resolution = config.camera.names, config.camera.resolution
     if "wrist" not in cameras:
-        yield f"env.cameras must contain wrist, whose next picture the world model predicts; got {list(cameras)}"
+        yield f"camera.names must contain wrist, whose next picture the world model predicts; got {list(cameras)}"
     if len(set(cameras)) < len(cameras):
-        yield f"env.cameras names a camera twice: {list(cameras)}"
+        yield f"camera.names names a camera twice: {list(cameras)}"
     if config.model.image_size != resolution:
         yield (
-            f"env.resolution and model.image_size must be equal; got {resolution} and {config.model.image_size} "
-            f"(e.g. env.resolution={config.model.image_size})"
+            f"camera.resolution and model.image_size must be equal; got {resolution} and {config.model.image_size} "
+            f"(e.g. camera.resolution={config.model.image_size})"
         )
 
 

@@ -80,6 +80,60 @@ class Phase:
 
 
 @dataclass(frozen=True)
+class Env:
+    """The environment; keys that only the other kind of environment has are null."""
+
+    id: Literal["random_exploration", "toy"]
+    """Registered name of the environment."""
+    max_steps: int
+    """Steps after which an episode is truncated."""
+    scene_reset_interval: int
+    """Episodes that reuse one built scene before a new one is drawn; reuse saves the time of building it."""
+    variant: Literal["arm", "clock", "cue"] | None
+    """Toy only: arm (moves as told), clock (draws step and action) or cue (shown in the first frame only)."""
+    sim_freq: int | None
+    """Simulator only: physics steps per simulated second."""
+    control_freq: int | None
+    """Simulator only: actions per simulated second."""
+    render_device: str | None
+    """Simulator only: auto (a GPU if there is one, else the software renderer), cpu, or cuda:N."""
+
+
+@dataclass(frozen=True)
+class Embodiment:
+    """The robot."""
+
+    name: str
+    """Label of the robot."""
+    arms: tuple[str, ...]
+    """Arms, by the names of their descriptions: one, or left and right of a pair."""
+    distance: float | None
+    """Metres between the bases of a pair; null for one arm."""
+    single_arm: bool
+    """One arm (true) or a pair (false)."""
+
+
+@dataclass(frozen=True)
+class Control:
+    """What an action means to the robot."""
+
+    mode: Literal["delta_qpos"]
+    """Control mode; delta_qpos changes the joint targets and needs no planner."""
+    action_scale: float
+    """Share of the mode's bounds (0.1 rad per joint and step) that an action of 1 moves; the gripper is not scaled."""
+
+
+@dataclass(frozen=True)
+class Camera:
+    """What is seen."""
+
+    names: tuple[str, ...]
+    """Pictures of an observation, in this order."""
+    resolution: int
+    """Height and width of each picture in pixels."""
+
+
+@dataclass(frozen=True)
 class Randomization:
     """What differs between the scenes of the simulator."""
 
@@ -93,52 +147,6 @@ class Randomization:
     """Put objects on the table."""
     num_objects: tuple[int, int]
     """Fewest and most objects of a cluttered table."""
-
-
-@dataclass(frozen=True)
-class Env:
-    """The environment; keys that only the other kind of environment has are null."""
-
-    id: Literal["random_exploration", "toy"]
-    """Registered name of the environment."""
-    cameras: tuple[str, ...]
-    """Pictures of an observation, in this order."""
-    resolution: int
-    """Height and width of each picture in pixels."""
-    max_steps: int
-    """Steps after which an episode is truncated."""
-    scene_reset_interval: int
-    """Episodes that reuse one built scene before a new one is drawn; reuse saves the time of building it."""
-    variant: Literal["arm", "clock", "cue"] | None
-    """Toy only: arm (moves as told), clock (draws step and action) or cue (shown in the first frame only)."""
-    sim_freq: int | None
-    """Simulator only: physics steps per simulated second."""
-    control_freq: int | None
-    """Simulator only: actions per simulated second."""
-    render_device: str | None
-    """Simulator only: auto (a GPU if there is one, else the software renderer), cpu, or cuda:N."""
-    randomization: Randomization | None
-    """Simulator only: what differs between scenes."""
-
-
-@dataclass(frozen=True)
-class Embodiment:
-    """The robot."""
-
-    name: Literal["franka"]
-    """Registered name of the robot."""
-    single_arm: bool
-    """One arm (true) or a pair (false)."""
-
-
-@dataclass(frozen=True)
-class Control:
-    """What an action means to the robot."""
-
-    mode: Literal["delta_qpos"]
-    """Control mode; delta_qpos changes the joint targets and needs no planner."""
-    action_scale: float
-    """Share of the mode's bounds (0.1 rad per joint and step) that an action of 1 moves; the gripper is not scaled."""
 
 
 @dataclass(frozen=True)
@@ -235,6 +243,10 @@ class Config:
     """The robot."""
     control: Control
     """What its actions mean."""
+    camera: Camera
+    """What is seen."""
+    randomization: Randomization
+    """What differs between the scenes of the simulator."""
     bptt: Bptt
     """How far gradients flow back in time."""
     model: ModelConfig

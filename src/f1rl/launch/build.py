@@ -11,6 +11,7 @@ import lightning
 import torch
 
 from f1rl.config.schema import Config
+from f1rl.config.typed import to_tree
 from f1rl.phases.base import OptimizerPlan
 from f1rl.rollout.datamodule import RolloutDataModule, RolloutPlan
 from f1rl.rollout.stream import WindowShape
@@ -20,31 +21,18 @@ PREDICTED_CAMERA = "wrist"
 
 
 def env_config(cfg: Config) -> dict[str, Any]:
-    """Return what :func:`f1rl_envs.registry.make` takes, from the groups ``env``, ``embodiment`` and ``control``."""
-    shared = {
-        "id": cfg.env.id,
-        "cameras": list(cfg.env.cameras),
-        "resolution": cfg.env.resolution,
-        "max_steps": cfg.env.max_steps,
-    }
+    """Return what :func:`f1rl_envs.registry.make` takes, from the groups that describe the environment."""
+    shared = {"id": cfg.env.id, "max_steps": cfg.env.max_steps, "camera": to_tree(cfg.camera)}
     if cfg.env.id == "toy":
         return {**shared, "variant": cfg.env.variant}
-    r = cfg.env.randomization
     return {
         **shared,
-        "embodiment": cfg.embodiment.name,
-        "control_mode": cfg.control.mode,
-        "action_scale": cfg.control.action_scale,
+        "embodiment": {"arms": list(cfg.embodiment.arms), "distance": cfg.embodiment.distance},
+        "control": to_tree(cfg.control),
+        "randomization": to_tree(cfg.randomization),
         "sim_freq": cfg.env.sim_freq,
         "control_freq": cfg.env.control_freq,
         "render_device": cfg.env.render_device,
-        "randomization": {
-            "random_background": r.random_background,
-            "random_light": r.random_light,
-            "random_appearance": r.random_appearance,
-            "cluttered_table": r.cluttered_table,
-            "num_objects": list(r.num_objects),
-        },
     }
 
 

@@ -18,7 +18,7 @@ def make(config: Mapping[str, Any]) -> RandomExplorationEnv:
     """Build the single-scene Gymnasium form of ``random_exploration``.
 
     Args:
-        config: the environment's configuration; every key of :data:`f1rl_envs.sim.spec.KEYS` is required.
+        config: as :data:`f1rl_envs.registry.SCHEMAS` says; every key is required.
 
     Raises:
         ValueError: if the configuration is incomplete or a value is out of range; the message names the key.

@@ -56,7 +56,7 @@ class RandomExplorationEnv(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
         """Build the environment; a scene exists at once, an episode after :meth:`reset`.
 
         Args:
-            config: see :data:`f1rl_envs.sim.spec.KEYS`; every key is required.
+            config: as :data:`f1rl_envs.registry.SCHEMAS` says; every key is required.
             render_mode: ``rgb_array``, or None to do without :meth:`render`.
 
         Raises:
@@ -74,21 +74,21 @@ class RandomExplorationEnv(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
         self.env_spec = spec(config)
         self.copy_observations = True
         """Whether observations are fresh arrays; if false, each step overwrites the arrays that the last one gave."""
-        robot = embodiment({"arms": [config["embodiment"]], "distance": None})
+        robot, control, camera = embodiment(config["embodiment"]), config["control"], config["camera"]
         (self._arm,) = robot.arms
         self._num_joints = len(self._arm.joints)
         self._limits = np.array(self._arm.limits, np.float32)
-        self._actions = delta_qpos_actions(self._num_joints, self._arm.gripper_limits, config["action_scale"])
+        self._actions = delta_qpos_actions(self._num_joints, self._arm.gripper_limits, control["action_scale"])
         self._states = joint_states(self._arm.joint_limits)
         self.base = RandomExploration(
             num_envs=1,
             obs_mode="none",
             sim_backend="physx_cpu",
-            control_mode=config["control_mode"],
+            control_mode=control["mode"],
             robot_uids=agent_class(robot).uid,
-            cameras=tuple(config["cameras"]),
-            resolution=config["resolution"],
-            action_scale=config["action_scale"],
+            cameras=tuple(camera["names"]),
+            resolution=camera["resolution"],
+            action_scale=control["action_scale"],
             randomization=config["randomization"],
             render_device=config["render_device"],
             sim_config={"sim_freq": config["sim_freq"], "control_freq": config["control_freq"]},
