@@ -18,25 +18,15 @@ MAX_OBJECTS = 12
 """More than this do not fit on the table without touching each other."""
 
 
-def _check_choices(config: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what is wrong with the values that come from a fixed list."""
-    robot, mode, cameras = config["embodiment"], config["control"]["mode"], list(config["camera"]["names"])
-    yield from (f"embodiment.{fault}" for fault in embodiments.faults(robot))
-    if len(robot["arms"]) > 1:
-        yield f"embodiment.arms={list(robot['arms'])}: pairs are not built yet; name one arm"
-    if mode not in CONTROL_MODES:
-        yield f"control.mode={mode!r}: must be one of {', '.join(CONTROL_MODES)}"
+def check_simulation(config: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what is wrong with the keys that every simulator environment has."""
+    cameras, scale = list(config["camera"]["names"]), config["control"]["action_scale"]
     if not cameras or len(set(cameras)) != len(cameras) or not set(cameras) <= set(CAMERAS):
         yield f"camera.names={cameras}: must be one or more of {', '.join(CAMERAS)}, each once"
     if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", str(config["render_device"])):
         yield f"env.render_device={config['render_device']!r}: must be auto, cpu or cuda:N"
-
-
-def _check_numbers(config: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what is wrong with the numbers."""
-    resolution, scale = config["camera"]["resolution"], config["control"]["action_scale"]
     ranges = {
-        "camera.resolution": (resolution, 16, 1024),
+        "camera.resolution": (config["camera"]["resolution"], 16, 1024),
         "env.max_steps": (config["max_steps"], 1, 10**6),
         "env.sim_freq": (config["sim_freq"], 50, 2000),
     }
@@ -50,6 +40,20 @@ def _check_numbers(config: Mapping[str, Any]) -> Iterator[str]:
             f"env.control_freq={config['control_freq']}: must divide env.sim_freq={config['sim_freq']} "
             "without remainder"
         )
+
+
+def _check_robot(config: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what is wrong with the robot and its control mode."""
+    robot, mode = config["embodiment"], config["control"]["mode"]
+    yield from (f"embodiment.{fault}" for fault in embodiments.faults(robot))
+    if len(robot["arms"]) > 1:
+        yield f"embodiment.arms={list(robot['arms'])}: pairs are not built yet; name one arm"
+    if mode not in CONTROL_MODES:
+        yield f"control.mode={mode!r}: must be one of {', '.join(CONTROL_MODES)}"
+
+
+def _check_randomization(config: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what is wrong with what differs between scenes."""
     low, high = config["randomization"]["num_objects"]
     if not 0 <= low <= high <= MAX_OBJECTS:
         yield f"randomization.num_objects={[low, high]}: must rise and lie from 0 to {MAX_OBJECTS}"
@@ -63,7 +67,7 @@ def check(config: Mapping[str, Any]) -> None:
     Raises:
         ValueError: naming each key, what was given and what is allowed.
     """
-    faults = [*_check_choices(config), *_check_numbers(config)]
+    faults = [*_check_robot(config), *check_simulation(config), *_check_randomization(config)]
     if faults:
         raise ValueError("the configuration of random_exploration is wrong:\n  " + "\n  ".join(faults))
 
