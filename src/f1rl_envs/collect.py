@@ -1,18 +1,21 @@
-"""Collect one episode of random actions: the same code inside a worker process and outside."""
+"""Collect episodes of random actions: the same code inside a worker process and outside."""
 
 from __future__ import annotations
 
 import numbers
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from typing import NoReturn
 
 import gymnasium
 import numpy as np
 
 from f1rl_envs.actions import RandomActions
-from f1rl_envs.shared_memory import EpisodeArrays, episode_fields
+from f1rl_envs.shared_memory import EpisodeArrays, SharedEpisodes, Stage, episode_fields
 from f1rl_envs.spec import EnvSpec, Episode, EpisodeRequest
+from f1rl_envs.worker_job import build_env
 
 
 @dataclass(frozen=True)
@@ -66,8 +69,13 @@ def fill_episode(
         terminated=bool(terminated),
         truncated=bool(truncated or not terminated),
         seconds=time.perf_counter() - started,
-        info={key: float(value) for key, value in info.items() if isinstance(value, numbers.Real | np.bool_)},
+        info=scalars(info),
     )
+
+
+def scalars(info: Mapping[str, object]) -> dict[str, float]:
+    """Return the numbers and flags of an info dictionary."""
+    return {key: float(value) for key, value in info.items() if isinstance(value, numbers.Real | np.bool_)}
 
 
 def copy_episode(request: EpisodeRequest, arrays: EpisodeArrays, end: EpisodeEnd) -> Episode:
@@ -89,3 +97,43 @@ def collect_episode(env: gymnasium.Env, spec: EnvSpec, request: EpisodeRequest) 
     """Run one episode of random actions in this process."""
     arrays = EpisodeArrays(**{name: np.zeros(shape, kind) for name, (shape, kind) in episode_fields(spec).items()})
     return copy_episode(request, arrays, fill_episode(env, spec, request, arrays))
+
+
+@dataclass(frozen=True)
+class EpisodeJob:
+    """Build one environment, then collect the episodes that the parent asks for."""
+
+    config: dict[str, object]
+    """Configuration for the registry."""
+    spec: EnvSpec
+    """What the configuration's environment looks like."""
+    num_slots: int
+    """Episodes that the shared memory holds."""
+
+    def build(self, memory_fd: int) -> EpisodeServer:
+        """Build the environment; see :class:`~f1rl_envs.worker_job.Job`."""
+        memory = SharedEpisodes(self.spec, self.num_slots, memory_fd)
+        return EpisodeServer(build_env(self.config, self.spec, memory.progress), self.spec, memory)
+
+
+class EpisodeServer:
+    """Takes ``(slot, request)`` and answers with an :class:`EpisodeEnd` once the episode is in its slot."""
+
+    def __init__(self, env: gymnasium.Env, spec: EnvSpec, memory: SharedEpisodes) -> None:
+        """Take the environment and the memory that the episodes go to."""
+        self.about: dict[str, object] = dict(getattr(env, "about", {}))
+        self._env, self._spec, self._memory = env, spec, memory
+
+    def serve(self, connection: Connection) -> NoReturn:
+        """Collect; see :class:`~f1rl_envs.worker_job.Server`."""
+        progress, reset_stage = self._memory.progress, Stage.FIRST_RENDER
+        while True:
+            progress.mark(Stage.IDLE)
+            slot, request = connection.recv()
+            progress.mark(reset_stage, request.index)
+
+            def on_step(step: int, episode: int = request.index) -> None:
+                progress.mark(Stage.STEP, episode, step)
+
+            connection.send(fill_episode(self._env, self._spec, request, self._memory.slots[slot], on_step))
+            reset_stage = Stage.RESET

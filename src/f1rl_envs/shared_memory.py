@@ -1,4 +1,4 @@
-"""Memory that the parent and one worker process share: episodes, and where the worker is.
+"""Memory that the parent and its worker processes share: arrays, and where each worker is.
 
 It is an anonymous file (``memfd``), handed to the worker as an inherited descriptor. It has no name under
 ``/dev/shm``, so nothing is left there however the processes end, and the small ``/dev/shm`` of a container is no limit.
@@ -11,6 +11,7 @@ import math
 import mmap
 import os
 import time
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -21,6 +22,9 @@ from f1rl_envs.spec import PADDED_DIM, EnvSpec
 
 _ALIGNMENT = 64
 _STATUS_BYTES = 64
+
+Fields = Mapping[str, tuple[tuple[int, ...], type]]
+"""Shape and type of each array of a block of memory, by name."""
 
 
 class Stage(enum.IntEnum):
@@ -48,7 +52,7 @@ class EpisodeArrays(NamedTuple):
     """``float32 [N]``."""
 
 
-def episode_fields(spec: EnvSpec) -> dict[str, tuple[tuple[int, ...], type]]:
+def episode_fields(spec: EnvSpec) -> Fields:
     """Return shape and type of each array of the longest episode that ``spec`` allows."""
     steps = spec.max_steps
     return {
@@ -95,7 +99,40 @@ class Progress:
         return int(self._entries[3])
 
 
-class SharedEpisodes:
+class SharedBlocks:
+    """One anonymous file with a :class:`Progress` for each worker, followed by blocks of arrays, all zero at first."""
+
+    def __init__(self, blocks: Sequence[Fields], num_workers: int, fd: int | None = None) -> None:
+        """Make the memory, or look at the memory that another process made with the same arguments.
+
+        Args:
+            blocks: what each block holds.
+            num_workers: how many workers tell where they are.
+            fd: descriptor of existing memory; None makes new memory.
+        """
+        total = num_workers * _STATUS_BYTES + sum(map(block_bytes, blocks))
+        self.fd = os.memfd_create("f1rl") if fd is None else fd
+        if fd is None:
+            os.ftruncate(self.fd, total)
+        memory = mmap.mmap(self.fd, total)
+        offsets = range(0, num_workers * _STATUS_BYTES, _STATUS_BYTES)
+        self.progresses = [Progress(np.frombuffer(memory, np.float64, 4, offset)) for offset in offsets]
+        self.blocks: list[dict[str, np.ndarray]] = []
+        offset = num_workers * _STATUS_BYTES
+        for fields in blocks:
+            arrays = {}
+            for name, (shape, kind) in fields.items():
+                arrays[name] = np.frombuffer(memory, kind, math.prod(shape), offset).reshape(shape)
+                offset += _aligned_bytes(shape, kind)
+            self.blocks.append(arrays)
+
+    def close(self) -> None:
+        """Give the memory back; it is gone once no array of it is left in any process."""
+        self.blocks.clear()
+        os.close(self.fd)
+
+
+class SharedEpisodes(SharedBlocks):
     """A worker's :class:`Progress` and its slots for finished and unfinished episodes."""
 
     def __init__(self, spec: EnvSpec, num_slots: int, fd: int | None = None) -> None:
@@ -106,44 +143,39 @@ class SharedEpisodes:
             num_slots: how many episodes there is room for.
             fd: descriptor of existing memory; None makes new memory.
         """
-        total = _STATUS_BYTES + num_slots * _slot_bytes(spec)
-        self.fd = os.memfd_create("f1rl_episodes") if fd is None else fd
-        if fd is None:
-            os.ftruncate(self.fd, total)
-        memory = mmap.mmap(self.fd, total)
-        self.progress = Progress(np.frombuffer(memory, np.float64, count=4))
-        self.slots: list[EpisodeArrays] = []
-        offset = _STATUS_BYTES
-        for _ in range(num_slots):
-            arrays = {}
-            for name, (shape, kind) in episode_fields(spec).items():
-                arrays[name] = np.frombuffer(memory, kind, math.prod(shape), offset).reshape(shape)
-                offset += _aligned_bytes(shape, kind)
-            self.slots.append(EpisodeArrays(**arrays))
+        super().__init__([episode_fields(spec)] * num_slots, num_workers=1, fd=fd)
+        self.progress = self.progresses[0]
+        self.slots = [EpisodeArrays(**arrays) for arrays in self.blocks]
 
     def close(self) -> None:
-        """Give the memory back; it is gone once no array of it is left in any process."""
+        """Give the memory back, as :meth:`SharedBlocks.close`."""
         self.slots.clear()
-        os.close(self.fd)
+        super().close()
 
 
 def _aligned_bytes(shape: tuple[int, ...], kind: type) -> int:
     return -(-math.prod(shape) * np.dtype(kind).itemsize // _ALIGNMENT) * _ALIGNMENT
 
 
-def _slot_bytes(spec: EnvSpec) -> int:
-    return sum(_aligned_bytes(shape, kind) for shape, kind in episode_fields(spec).values())
+def block_bytes(fields: Fields) -> int:
+    """Return the size of a block in bytes."""
+    return sum(_aligned_bytes(shape, kind) for shape, kind in fields.values())
 
 
-def require_memory(spec: EnvSpec, num_episodes: int) -> None:
+def require_memory(num_bytes: int, what: str, remedy: str) -> None:
     """Refuse what would end in a kill by the kernel once the memory is written to.
 
+    Args:
+        num_bytes: size of the memory.
+        what: what it is for, as the beginning of a sentence.
+        remedy: which settings to lower.
+
     Raises:
-        EnvError: if the machine has not enough memory for so many episodes.
+        EnvError: if the machine has not enough memory.
     """
-    needed, available = num_episodes * _slot_bytes(spec), psutil.virtual_memory().available
-    if needed > available:
+    available = psutil.virtual_memory().available
+    if num_bytes > available:
         raise EnvError(
-            f"{num_episodes} episodes of {spec.name!r} need {needed / 2**20:.0f} MiB of memory but only "
-            f"{available / 2**20:.0f} MiB are free; lower num_workers, slots_per_worker, max_steps or resolution"
+            f"{what} need {num_bytes / 2**20:.0f} MiB of memory but only {available / 2**20:.0f} MiB are free; "
+            f"lower {remedy}"
         )

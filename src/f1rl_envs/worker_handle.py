@@ -8,99 +8,96 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from abc import ABC, abstractmethod
 from multiprocessing import Pipe
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import psutil
 
-from f1rl_envs.collect import EpisodeEnd
 from f1rl_envs.errors import EnvError
-from f1rl_envs.shared_memory import SharedEpisodes, Stage
-from f1rl_envs.spec import EnvSpec, EpisodeRequest
+from f1rl_envs.shared_memory import Progress, SharedBlocks, Stage
+from f1rl_envs.spec import EpisodeRequest
+from f1rl_envs.worker_job import Job
+from f1rl_envs.worker_log import WorkerLog
 from f1rl_envs.worker_process import BUILD_FAILED, DUMP_SIGNAL
 
 _KILL_SECONDS = 10.0
 _DUMP_SECONDS = 0.3
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
-_TRACEBACK, _CRASH, _HANG = "Traceback (most recent call last)", "Fatal Python error", "Stacks of a worker that hangs"
-_MAX_QUOTED_LINES = 40
-_MAX_QUOTED_COLUMNS = 240
 
 _log = logging.getLogger(__name__)
 
 
-@dataclass
-class Ticket:
-    """One request on its way from submission to delivery."""
+class WorkerHandle(ABC):
+    """One worker process and the way to it; survives the process's replacement.
 
-    request: EpisodeRequest
-    """What was asked for."""
-    slot: int = -1
-    """Slot of its worker; -1 while no worker has it."""
-    worker: int = -1
-    """Worker that has it."""
-    attempts: int = 1
-    """How often it was started."""
-    end: EpisodeEnd | None = None
-    """Set once the episode is in its slot."""
-
-
-class WorkerHandle:
-    """One worker process, its memory and the tickets it has not finished; survives the process's replacement."""
+    What a worker does is up to the subclass: it says what is asked for and unanswered, takes the answers, and asks a
+    new process again for all that the last one left undone.
+    """
 
     def __init__(
         self,
         index: int,
-        config: Mapping[str, object],
-        spec: EnvSpec,
-        num_slots: int,
+        job: Job,
+        memory: SharedBlocks,
+        progress: Progress,
         *,
         start_timeout: float,
         step_timeout: float,
         log_file: Path,
     ) -> None:
-        """Reserve the memory and start the process.
+        """Prepare the worker; :meth:`start` starts its process.
 
         Args:
             index: number of the worker.
-            config: configuration for the registry.
-            spec: what the configuration's environment looks like.
-            num_slots: episodes that it can hold.
+            job: what its process is to do.
+            memory: what it shares with its process.
+            progress: where in that memory the process says where it is.
             start_timeout: seconds that each stage up to the first picture may take.
             step_timeout: seconds that each reset and step may take after that.
             log_file: takes the process's output; appended to.
-
-        Raises:
-            EnvError: if the process cannot be started.
         """
         self.index = index
         self.restarts = 0
-        self.log_file = log_file
+        self.log = WorkerLog(log_file)
+        self.progress = progress
+        self.process: subprocess.Popen | None = None
+        self.connection: Connection | None = None
         self.about: dict[str, object] = {}
         """What the environment says it runs on; empty until it is built."""
         self.refusal: str | None = None
         """Why the environment cannot be built or go on, in its own words."""
-        self.unfinished: list[Ticket] = []
-        self.free_slots = list(range(num_slots))
-        self.memory = SharedEpisodes(spec, num_slots)
-        self._setup = (dict(config), spec, num_slots)
+        self.check_seconds = min(0.5, step_timeout / 4, start_timeout / 4)
+        """How often the parent should look after it."""
+        self._job, self._memory = job, memory
         self._limits = (start_timeout, step_timeout)
         self._busy_since = 0.0
-        try:
-            self.start()
-        except EnvError:
-            self.memory.close()
-            raise
+
+    @property
+    @abstractmethod
+    def is_busy(self) -> bool:
+        """Whether something was asked for that is not answered yet."""
+
+    @abstractmethod
+    def _take_answer(self, answer: object) -> None:
+        """Note what the process answered."""
+
+    @abstractmethod
+    def _ask_again(self) -> None:
+        """Ask a new process for all that is unanswered."""
+
+    @abstractmethod
+    def _request_of(self, episode: int) -> EpisodeRequest | None:
+        """Return the request of an episode that is under way."""
 
     def start(self) -> None:
-        """Start a process, and ask it for all that is unfinished.
+        """Start a process, and ask it for all that is unanswered.
 
         Raises:
             EnvError: if the machine starts no further process.
         """
-        self.memory.progress.mark(Stage.START)
+        self.progress.mark(Stage.START)
         self._busy_since = time.monotonic()
         self.connection, theirs = Pipe()
         try:
@@ -110,20 +107,15 @@ class WorkerHandle:
             raise EnvError(f"worker {self.index} could not be started: {error}; see ulimit -a and df") from error
         finally:
             theirs.close()
-        self._send(self._setup)
-        for ticket in self.unfinished:
-            self._send((ticket.slot, ticket.request))
+        self._send(self._job)
+        self._ask_again()
 
-    def take(self, ticket: Ticket) -> None:
-        """Ask for an episode; needs a free slot."""
-        if not self.unfinished:
-            self._busy_since = time.monotonic()
-        ticket.worker, ticket.slot = self.index, self.free_slots.pop()
-        self.unfinished.append(ticket)
-        self._send((ticket.slot, ticket.request))
+    @abstractmethod
+    def release(self) -> None:
+        """Give back what belongs to this worker alone, once its process has ended."""
 
     def receive(self) -> bool:
-        """Note which tickets are finished.
+        """Take the answers that have arrived.
 
         Returns:
             False if the process has ended.
@@ -131,37 +123,37 @@ class WorkerHandle:
         try:
             while self.connection.poll():
                 message = self.connection.recv()
-                if isinstance(message, EpisodeEnd):
-                    self.unfinished.pop(0).end = message
-                elif isinstance(message, str):
+                if isinstance(message, str):
                     self.refusal = message
-                else:
+                elif isinstance(message, dict):
                     self.about = message
+                else:
+                    self._take_answer(message)
         except (EOFError, OSError):
             return False
         return True
 
     def overdue(self) -> str | None:
         """Tell how long the worker has given no sign of life, if that is longer than it may."""
-        progress = self.memory.progress
-        starting = progress.stage < Stage.IDLE
-        if not starting and not self.unfinished:
+        starting = self.progress.stage < Stage.IDLE
+        if not starting and not self.is_busy:
             return None
         limit, name = (self._limits[0], "start_timeout") if starting else (self._limits[1], "step_timeout")
-        silent = time.monotonic() - max(progress.time, self._busy_since)
+        silent = time.monotonic() - max(self.progress.time, self._busy_since)
         if silent <= limit:
             return None
         return f"gave no sign of life for {silent:.1f} s ({name} is {limit:g} s)"
 
     def dump_stacks(self) -> None:
         """Have a process that hangs write to its log where it hangs."""
-        with self.log_file.open("a") as log:
-            log.write(f"{_HANG}:\n")
+        self.log.announce_stacks()
         self.process.send_signal(DUMP_SIGNAL)
         time.sleep(_DUMP_SECONDS)
 
     def kill(self) -> None:
-        """End the process and wait for its end."""
+        """End the process, if there is one, and wait for its end."""
+        if self.process is None:
+            return
         self.connection.close()
         self.process.kill()
         try:
@@ -170,9 +162,11 @@ class WorkerHandle:
             _log.warning("worker %d (pid %d) is stuck in the kernel and does not die", self.index, self.process.pid)
 
     def replace(self) -> None:
-        """Start anew after :meth:`kill`; an episode that was under way counts one more attempt."""
-        if self.unfinished and self.unfinished[0].request.index == self.memory.progress.episode:
-            self.unfinished[0].attempts += 1
+        """Start anew after :meth:`kill`.
+
+        Raises:
+            EnvError: as :meth:`start`.
+        """
         self.restarts += 1
         self.start()
 
@@ -196,51 +190,43 @@ class WorkerHandle:
 
     def where(self) -> str:
         """Say at which stage the process is or was, and in which episode."""
-        progress = self.memory.progress
-        place = f"stage {progress.stage.name.lower()!r}"
-        if progress.episode < 0:
+        place = f"stage {self.progress.stage.name.lower()!r}"
+        episode = self.progress.episode
+        if episode < 0:
             return place
-        seeds = next((t.request for t in self.unfinished if t.request.index == progress.episode), None)
-        return f"{place}, step {progress.step} of episode {progress.episode}" + (f" ({seeds})" if seeds else "")
-
-    def last_words(self) -> str:
-        """Quote the last traceback that this process wrote to its log, or else the log's end."""
-        with self.log_file.open("rb") as log:
-            log.seek(self._log_start)
-            lines = log.read().decode(errors="replace").splitlines()
-        starts = [number for number, line in enumerate(lines) if line.startswith((_TRACEBACK, _CRASH, _HANG))]
-        quoted = lines[starts[-1] :] if starts else lines[-10:]
-        if starts and not quoted[0].startswith(_TRACEBACK):
-            quoted = quoted[:_MAX_QUOTED_LINES]  # most recent call first
-        quoted = [line[:_MAX_QUOTED_COLUMNS] for line in quoted[-_MAX_QUOTED_LINES:]] or ["(it wrote nothing)"]
-        return "\n".join(f"  | {line}" for line in quoted)
+        request = self._request_of(episode)
+        return f"{place}, step {self.progress.step} of episode {episode}" + (f" ({request})" if request else "")
 
     def status(self) -> dict[str, int | float | str]:
         """Return worker, pid, stage, restarts, resident memory in MiB and episode (-1 outside of one)."""
         return {
             "worker": self.index,
             "pid": self.process.pid,
-            "stage": self.memory.progress.stage.name.lower(),
+            "stage": self.progress.stage.name.lower(),
             "restarts": self.restarts,
             "rss_mb": _resident_mib(self.process.pid),
-            "episode": self.memory.progress.episode,
+            "episode": self.progress.episode,
         }
 
     def _spawn(self, connection_fd: int) -> subprocess.Popen:
         """Start ``python -m f1rl_envs.worker_process`` with its output going to the log."""
-        with self.log_file.open("ab") as log:
-            self._log_start = log.tell()
+        with self.log.open_for_process() as log:
             return subprocess.Popen(
                 # -P: the path is the parent's and nothing else; -u: the last words before a kill reach the log.
                 [sys.executable, "-P", "-u", "-m", "f1rl_envs.worker_process"]
-                + [str(number) for number in (connection_fd, self.memory.fd, os.getpid())],
+                + [str(number) for number in (connection_fd, self._memory.fd, os.getpid())],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                pass_fds=(connection_fd, self.memory.fd),
+                pass_fds=(connection_fd, self._memory.fd),
                 env=_worker_environ(),
                 process_group=0,  # Ctrl-C in the terminal goes to the parent alone
             )
+
+    def _begin_to_wait(self) -> None:
+        """Start the clock of the deadline, unless it runs; to be called before something is asked for."""
+        if not self.is_busy:
+            self._busy_since = time.monotonic()
 
     def _send(self, message: object) -> None:
         """Send to the process; if it has just died, :meth:`replace` will send again."""
