@@ -14,6 +14,7 @@ from f1rl import __file__ as package_file
 from f1rl.checkpoint import Checkpoint, list_checkpoints, load_checkpoint, set_aside_newer
 from f1rl.errors import ConfigError
 from f1rl.records.files import disk_error
+from f1rl.records.process import this_process
 from f1rl.records.run_file import RunFile, git_state, versions
 
 # Keys that may differ between a checkpoint and the run that goes on from it: they change what is written and how fast
@@ -75,6 +76,7 @@ def open_run(config: dict[str, Any]) -> RunDirectory:
         seed=config["seed"],
         tags=config["tags"],
         status="starting",
+        process=this_process(path),
         segment=segment,
         started=file.data.get("started", time.time()),
         resumed_from=str(checkpoint_at) if checkpoint_at else None,

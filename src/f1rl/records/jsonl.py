@@ -78,25 +78,3 @@ def _cut(path: Path, keep: int, superseded: Path | None) -> None:
             with superseded.open("ab") as aside:
                 aside.write(rest)
         file.truncate(keep)
-
-
-def read_jsonl(path: Path) -> list[dict[str, Any]]:
-    """Return the records of ``path``; a torn last line, as a killed writer may leave, is ignored.
-
-    Raises:
-        ValueError: a line other than the last is not JSON.
-    """
-    lines = path.read_bytes().split(b"\n")
-    whole, tail = lines[:-1], lines[-1]
-    records = []
-    for number, line in enumerate(whole, 1):
-        try:
-            records.append(json.loads(line))
-        except json.JSONDecodeError as error:
-            raise ValueError(f"{path}, line {number}: not a JSON record ({error})") from error
-    if tail:
-        try:
-            records.append(json.loads(tail))
-        except json.JSONDecodeError:
-            return records  # torn: the writer was killed inside it
-    return records
