@@ -21,6 +21,10 @@ class ConfigError(F1RLError):
     exit_code = 3
 
 
+class DatasetError(ConfigError):
+    """A dataset that the configuration names is missing, damaged, or means something else than the run."""
+
+
 class EnvironmentFailure(F1RLError):
     """The simulator, the renderer or the machine (disk, memory) cannot carry the run."""
 

@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 from f1rl import __file__ as package_file
 from f1rl.checkpoint import Checkpoint, list_checkpoints, load_checkpoint, set_aside_newer
 from f1rl.errors import ConfigError
+from f1rl.records.differences import differences, table
 from f1rl.records.files import disk_error
 from f1rl.records.process import this_process
 from f1rl.records.run_file import RunFile, git_state, versions
@@ -145,25 +146,13 @@ def _refuse(path: Path) -> None:
 
 
 def _check_same(saved: dict[str, Any], config: dict[str, Any], origin: Path) -> None:
-    before, now = _flatten(saved), _flatten(config)
-    differing = [
-        key
-        for key in sorted(before.keys() | now.keys())
-        if before.get(key) != now.get(key) and not any(key == free or key.startswith(f"{free}.") for free in _FREE)
-    ]
+    differing = {
+        key: values
+        for key, values in differences(saved, config).items()
+        if not any(key == free or key.startswith(f"{free}.") for free in _FREE)
+    }
     if differing:
-        table = "\n".join(f"  {key}: {before.get(key)} in the checkpoint, {now.get(key)} now" for key in differing)
         raise ConfigError(
-            f"{origin} was trained with another configuration:\n{table}\n"
+            f"{origin} was trained with another configuration:\n{table(differing, 'in the checkpoint', 'now')}\n"
             "Give these keys their old values to go on, or start a new run with another output_dir=..."
         )
-
-
-def _flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in tree.items():
-        if isinstance(value, dict):
-            flat |= _flatten(value, f"{prefix}{key}.")
-        else:
-            flat[prefix + key] = list(value) if isinstance(value, tuple) else value
-    return flat
