@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import re
 import signal
@@ -22,102 +21,14 @@ from f1rl_envs.collect import collect_episode
 from f1rl_envs.errors import EnvError, WorkerError
 from f1rl_envs.spec import EpisodeRequest
 from f1rl_envs.workers import EpisodeWorkers
+from processes import is_running, open_descriptors, wait_for
 
 TOY = toy_config(camera__resolution=32, max_steps=12)
 
-# Environments that misbehave, for the id "misbehaving:NAME"; the workers find the module by the parent's import path.
-MISBEHAVING = '''
-import os, signal, sys, time
-import numpy as np
-from f1rl_envs import toy
-from f1rl_envs.errors import RendererError
-
-class Provider:
-    """A toy environment that does something at a step; "seed" restricts it to one episode, "once" to one time."""
-    def __init__(self, act): self.act = act
-    def spec(self, config): return toy.spec(config)
-    def make(self, config):
-        env = toy.make(config)
-        reset, step, act = env.reset, env.step, self.act
-        state = {"step": 0, "seed": None}
-        def new_reset(*, seed=None, options=None):
-            state.update(step=0, seed=seed)
-            return reset(seed=seed, options=options)
-        def new_step(action):
-            state["step"] += 1
-            flag = config.get("once")
-            wanted = state["step"] == config.get("step", 5) and config.get("seed") in (None, state["seed"])
-            if wanted and not (flag and os.path.exists(flag)):
-                if flag: open(flag, "w").close()
-                act()
-            return step(action)
-        env.reset, env.step = new_reset, new_step
-        return env
-
-def boom(): raise KeyError("the drawer is stuck")
-def hang_in_the_driver(): time.sleep(3600)
-def no_renderer(): raise RendererError("no Vulkan driver was found")
-
-raises = Provider(boom)
-hangs = Provider(hang_in_the_driver)
-exits = Provider(lambda: os._exit(7))
-crashes = Provider(lambda: os.kill(os.getpid(), signal.SIGSEGV))
-blind = Provider(no_renderer)
-
-class Slow(Provider):
-    """Each step sleeps."""
-    def __init__(self): pass
-    def make(self, config):
-        env = toy.make(config)
-        step = env.step
-        def slow_step(action):
-            time.sleep(config["sleep"])
-            return step(action)
-        env.step = slow_step
-        return env
-slow = Slow()
-
-class Unbuildable(Provider):
-    def __init__(self): pass
-    def make(self, config): raise ValueError("the table has no legs")
-unbuildable = Unbuildable()
-
-class Stillborn(Provider):
-    """Does not come back from its construction."""
-    def __init__(self): pass
-    def make(self, config): hang_in_the_driver()
-stillborn = Stillborn()
-
-class Liar(Provider):
-    """Builds something else than it describes."""
-    def __init__(self): pass
-    def make(self, config): return toy.make({**config, "camera": {**config["camera"], "resolution": 64}})
-liar = Liar()
-
-class Talker(Provider):
-    """Writes to standard output and error, and tells about its process."""
-    def __init__(self): pass
-    def make(self, config):
-        os.write(1, b"driver says hello\\n")
-        print("warning of the simulator", file=sys.stderr)
-        env = toy.make(config)
-        step = env.step
-        def telling_step(action):
-            *rest, info = step(action)
-            told = {name: float(os.environ[name]) for name in ("OMP_NUM_THREADS", "LP_NUM_THREADS")}
-            told |= {"torch": "torch" in sys.modules, "note": "not a number", "array": np.zeros(3)}
-            return *rest, info | told
-        env.step = telling_step
-        return env
-talker = Talker()
-'''
-
 
 @pytest.fixture
-def misbehaving(tmp_path, monkeypatch):
-    """Return a function that makes the configuration of a misbehaving environment."""
-    (tmp_path / "misbehaving.py").write_text(MISBEHAVING)
-    monkeypatch.syspath_prepend(tmp_path)
+def misbehaving():
+    """Return a function that makes the configuration of an environment of the module ``misbehaving``."""
     return lambda name, **keys: TOY | {"id": f"misbehaving:{name}"} | keys
 
 
@@ -150,26 +61,6 @@ def assert_same(episodes, expected):
         assert ends == (reference.terminated, reference.truncated, reference.info)
 
 
-def wait_for(condition, seconds=20.0):
-    limit = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < limit, "waited in vain"
-        time.sleep(0.01)
-
-
-def open_descriptors():
-    """Count them without those of unreachable tracebacks, which a collection in between would close."""
-    gc.collect()
-    return len(os.listdir("/proc/self/fd"))
-
-
-def is_running(pid):
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-
-
 @pytest.mark.parametrize(("num_workers", "slots"), [(1, 1), (1, 4), (2, 2), (3, 1)])
 def test_any_number_of_workers_gives_the_same_episodes_in_order(num_workers, slots):
     asked = requests(14)
@@ -196,7 +87,7 @@ def test_free_counts_what_can_be_collected_without_the_caller(misbehaving):
         for request in asked:
             pool.submit(request)
         assert pool.free == 0
-        wait_for(lambda: pool.status()[0]["stage"] == "idle")
+        wait_for(lambda: pool.workers[0].receive() and not pool.workers[0].unfinished)
         started = time.monotonic()
         done = [pool.next(timeout=0) for _ in range(3)]
         assert time.monotonic() - started < 0.5, "three episodes were ready"
