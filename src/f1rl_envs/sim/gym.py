@@ -9,7 +9,7 @@ targets, step the physics, take the pictures, copy them into arrays that exist a
 in any process of one machine, on a fresh scene as on a reused one, whatever was played before. A scene that is merely
 put back to its start does not keep this: PhysX carries contact manifolds and solver warm starts over, the first step
 differs by 1e-7 and an episode that touches something by centimetres. Each reset therefore moves the bodies into a new
-physics scene (1 ms), see :meth:`RandomExploration._renew_physics`. Not claimed: equality across processor models,
+physics scene (1 ms), see :func:`f1rl_envs.sim.physics.renew_physics`. Not claimed: equality across processor models,
 driver versions, or between a GPU's pictures and the software renderer's.
 """
 

@@ -28,6 +28,7 @@ from sapien.render import RenderMaterial, RenderTexture2D
 
 from f1rl_envs.sim import meshes, render
 from f1rl_envs.sim.agents import AGENTS, RobotAgent
+from f1rl_envs.sim.physics import renew_physics
 from f1rl_envs.sim.scene import (
     FLOOR_HEIGHT,
     TABLE_HALF_SIZE,
@@ -285,7 +286,7 @@ class RandomExploration(BaseEnv):
         """
         options = options or {}
         if not options.get("reconfigure", False) and not self.gpu_sim_enabled:
-            self._renew_physics()
+            renew_physics(self.scene)
         if "env_idx" not in options:
             return super().reset(seed, options)
         others = torch.ones(self.num_envs, dtype=torch.bool, device=self.device)
@@ -296,32 +297,13 @@ class RandomExploration(BaseEnv):
             self.agent.controller.controllers[name]._target_qpos[others] = targets
         return result
 
-    def _renew_physics(self) -> None:
-        """Move everything into a new physics scene.
-
-        PhysX carries contact manifolds, pair orders and warm starts from one step to the next, and there is no way to
-        clear them: an episode on a scene that was used before differs from one on a fresh scene in the last bits, and
-        visibly once something is touched. A new scene has no past; the bodies, and all that is drawn, stay.
-        """
-        old = self.scene.sub_scenes[0]
-        physics = sapien.physx.PhysxCpuSystem()
-        physics.timestep = old.physx_system.timestep
-        scene = sapien.Scene([physics, old.render_system])
-        entities = list(old.entities)
-        for entity in entities:
-            entity.remove_from_scene()
-        for entity in entities:
-            scene.add_entity(entity)
-        self.scene.sub_scenes[0] = scene
-        self.scene.px = physics
-
     def restart(self, seed: int) -> None:
         """Start the episode of ``seed`` on the scene as it stands.
 
         This is :meth:`reset` for one scene on the CPU, without an observation and without seeding the generators that
         this environment does not use.
         """
-        self._renew_physics()
+        renew_physics(self.scene)
         self._episode_seed = np.array([seed], np.int64)
         self._elapsed_steps.zero_()
         self._clear_sim_state()
