@@ -13,7 +13,7 @@ _SIMULATOR = {
     "control_freq": 20,
     "render_device": "auto",
     "embodiment": {"arms": ["franka"], "distance": None},
-    "control": {"mode": "delta_qpos", "action_scale": 0.3},
+    "control": {"mode": "delta_qpos", "action_scale": 0.3, "planner": None},
     "camera": {"names": ["head", "wrist"], "resolution": 64},
     "randomization": {
         "random_background": True,

@@ -13,25 +13,49 @@ _STREAM = 1
 """Separates the actions' random stream from those that an environment derives from the same seed."""
 
 
-class RandomActions:
-    """Independent uniform joint actions and a slow gripper, decided by a seed alone.
+class _Held:
+    """Values that are drawn anew only when they have been held for a random number of steps."""
 
-    A gripper that gets a new command at each step only trembles around its middle, so each of its commands is held.
+    def __init__(self, centre: np.ndarray, spread: np.ndarray, hold: tuple[int, int]) -> None:
+        self._centre, self._spread, self._hold = centre, spread, hold
+        self._value = centre
+        self._left = 0
+
+    def next(self, rng: np.random.Generator) -> np.ndarray:
+        """Return the values of the next step."""
+        if self._left == 0:
+            low, high = self._hold
+            self._left = int(rng.integers(low, high + 1))
+            drawn = self._centre + self._spread * rng.uniform(-1.0, 1.0, len(self._centre))
+            self._value = np.clip(drawn, -1.0, 1.0)
+        self._left -= 1
+        return self._value
+
+
+class RandomActions:
+    """Random motion of the arms and slow grippers, decided by a seed alone.
+
+    Where actions are changes, the arms' entries are independent and uniform at each step. Where they are places, a
+    random place near the home posture is held for a while: a new one at each step would only tremble around the
+    middle, for the same reason for which each gripper holds its commands.
     """
 
     def __init__(self, spec: EnvSpec, seed: int) -> None:
         """Start the sequence of actions of one episode.
 
         Args:
-            spec: the environment; the last real entry of its action mask is the gripper.
+            spec: the environment, with its action mask, grippers and waypoints.
             seed: the episode's seed.
         """
         self._rng = np.random.default_rng((_STREAM, seed))
-        *joints, self._gripper = np.flatnonzero(spec.action_mask)
-        self._joints = np.array(joints, dtype=np.intp)
-        self._uniform = np.empty(len(joints), dtype=np.float32)
-        self._target = 0.0
-        self._hold = 0
+        real = np.flatnonzero(spec.action_mask)
+        self._arms = real[~np.isin(real, spec.grippers)]
+        self._uniform = np.empty(len(self._arms), dtype=np.float32)
+        self._grippers = [(index, _Held(np.zeros(1), np.ones(1), GRIPPER_HOLD_STEPS)) for index in spec.grippers]
+        self._waypoints = None
+        if spec.waypoints is not None:
+            centre, spread = np.array(spec.waypoints.centre), np.array(spec.waypoints.spread)
+            self._waypoints = _Held(centre[self._arms], spread[self._arms], spec.waypoints.hold)
 
     def sample(self, out: np.ndarray) -> None:
         """Write the next action.
@@ -40,13 +64,12 @@ class RandomActions:
             out: ``float32 [A]``; overwritten with values in [-1, 1], zero where the action mask is false.
         """
         out.fill(0.0)
-        self._rng.random(out=self._uniform, dtype=np.float32)
-        self._uniform *= 2.0
-        self._uniform -= 1.0
-        out[self._joints] = self._uniform
-        if self._hold == 0:
-            low, high = GRIPPER_HOLD_STEPS
-            self._hold = int(self._rng.integers(low, high + 1))
-            self._target = self._rng.uniform(-1.0, 1.0)
-        self._hold -= 1
-        out[self._gripper] = self._target
+        if self._waypoints is None:
+            self._rng.random(out=self._uniform, dtype=np.float32)
+            self._uniform *= 2.0
+            self._uniform -= 1.0
+            out[self._arms] = self._uniform
+        else:
+            out[self._arms] = self._waypoints.next(self._rng)
+        for index, gripper in self._grippers:
+            out[index] = gripper.next(self._rng)[0]

@@ -141,7 +141,7 @@ SCHEMAS: Mapping[str, Schema] = {
     "random_exploration": {
         "id": _text,
         "embodiment": {"arms": _texts, "distance": _optional(_number)},
-        "control": {"mode": _text, "action_scale": _number},
+        "control": {"mode": _text, "action_scale": _number, "planner": _optional(_text)},
         "camera": {"names": _texts, "resolution": _integer},
         "max_steps": _integer,
         "sim_freq": _integer,

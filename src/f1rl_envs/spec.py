@@ -15,6 +15,18 @@ PADDED_DIM = 32
 
 
 @dataclass(frozen=True)
+class Waypoints:
+    """Where random actions head for in a control mode whose actions are places, not changes."""
+
+    centre: tuple[float, ...]
+    """``[A]``, the middle of what is drawn, normalised; zero where the action mask is false."""
+    spread: tuple[float, ...]
+    """``[A]``, furthest from the middle; what leaves [-1, 1] is clipped."""
+    hold: tuple[int, int]
+    """Least and most steps that one waypoint is held."""
+
+
+@dataclass(frozen=True)
 class EnvSpec:
     """What is known of an environment before one is built, so that no simulator is needed to plan with it."""
 
@@ -32,6 +44,10 @@ class EnvSpec:
     """Which of the ``A`` action entries are real."""
     state_mask: tuple[bool, ...]
     """Which of the ``S`` state entries are real."""
+    grippers: tuple[int, ...] = ()
+    """The action entries that are grippers: absolute commands, -1 closed and 1 open."""
+    waypoints: Waypoints | None = None
+    """What random actions head for; None where actions are changes, which are drawn anew at each step."""
 
     @property
     def image_shape(self) -> tuple[int, int, int, int]:

@@ -37,6 +37,7 @@ def spec(config: Mapping[str, object]) -> EnvSpec:
         control_freq=20.0,
         action_mask=mask,
         state_mask=mask,
+        grippers=(NUM_JOINTS,),
     )
 
 

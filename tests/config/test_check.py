@@ -43,6 +43,11 @@ def test_other_numbers_are_not_negative(key: str) -> None:
         (["env.control_freq=0"], "env.control_freq must be at least 1; got 0"),
         (["env.render_device=gpu"], "env.render_device must be auto, cpu or cuda:N; got 'gpu'"),
         (["randomization.num_objects=[6,3]"], "randomization.num_objects must be [fewest, most]"),
+        (
+            ["control=ee_pose", "control.planner=null"],
+            "control.planner must be ompl or curobo for control.mode=ee_pose",
+        ),
+        (["control.planner=ompl"], "control.planner means nothing to control.mode=delta_qpos"),
         (["env.variant=cue"], "env.variant means nothing to env.id=random_exploration"),
         (["env=toy", "env.sim_freq=200"], "env.sim_freq means nothing to env.id=toy"),
         (["env=toy", "env.variant=null"], "env.variant must be given for env.id=toy; got null"),

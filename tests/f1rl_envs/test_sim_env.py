@@ -158,7 +158,7 @@ def test_targets_are_tracked_without_overshoot(env):
         for _ in range(50):
             action[:7] = rng.uniform(-1, 1, 7)
             env.step(action)
-            lags.append(np.abs(env._target - state_of(env)[:7]))
+            lags.append(np.abs(env.control.arms[0].target - state_of(env)[:7]))
     assert np.mean(lags) < 0.01
     assert np.max(lags) < 0.03
     env.reset(seed=0, options={"scene_seed": 7})
@@ -181,10 +181,10 @@ def test_targets_respect_limits_and_do_not_wind_up(env):
     action[6] = 1.0
     for _ in range(100):
         env.step(action)
-    assert env._target[6] <= upper + 1e-6
+    assert env.control.arms[0].target[6] <= upper + 1e-6
     action[6] = -1.0
     env.step(action)
-    assert env._target[6] < upper - 0.02  # it turns back at once
+    assert env.control.arms[0].target[6] < upper - 0.02  # it turns back at once
 
 
 def test_both_cameras_see_the_motion_of_the_wrist(env):

@@ -48,7 +48,7 @@ SIMULATOR_KEYS = ("sim_freq", "control_freq", "render_device")
 
 def find_contradictions(config: Config) -> list[str]:
     """Return one sentence for each rule that the configuration breaks, with the keys to change."""
-    rules = (_ranges, _environment, _randomization, _pictures, _training, _processes, _ranks, _continuation)
+    rules = (_ranges, _environment, _control, _randomization, _pictures, _training, _processes, _ranks, _continuation)
     return [problem for rule in rules for problem in rule(config)]
 
 
@@ -102,6 +102,14 @@ def _simulator(env: Env) -> Iterator[str]:
         )
     if env.render_device is not None and not re.fullmatch(r"auto|cpu|cuda:\d+", env.render_device):
         yield f"env.render_device must be auto, cpu or cuda:N; got {env.render_device!r}"
+
+
+def _control(config: Config) -> Iterator[str]:
+    mode, planner = config.control.mode, config.control.planner
+    if mode == "ee_pose" and planner is None:
+        yield "control.planner must be ompl or curobo for control.mode=ee_pose, which plans; got null"
+    if mode != "ee_pose" and planner is not None:
+        yield f"control.planner means nothing to control.mode={mode}, which plans nothing; set it to null"
 
 
 def _randomization(config: Config) -> Iterator[str]:

@@ -117,10 +117,12 @@ class Embodiment:
 class Control:
     """What an action means to the robot."""
 
-    mode: Literal["delta_qpos"]
-    """Control mode; delta_qpos changes the joint targets and needs no planner."""
+    mode: Literal["delta_qpos", "delta_ee_pos", "delta_ee", "qpos", "ee_pose"]
+    """What the entries are: changes of joints, of the gripper's place, of its pose; joints or a pose to go to."""
     action_scale: float
-    """Share of the mode's bounds (0.1 rad per joint and step) that an action of 1 moves; the gripper is not scaled."""
+    """Changes: share of the mode's bounds that an action of 1 moves. Joints or poses: share of the largest speed."""
+    planner: Literal["ompl", "curobo"] | None
+    """ee_pose only: ompl (CPU) or curobo (needs CUDA and cuRobo); null for the other modes, which plan nothing."""
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,4 @@
-"""The robots as ManiSkill agents, with the controller that all of them share.
-
-**Delta targets.** An action moves the drive's *target*, not the measured position: what is commanded then adds up
-exactly, whatever the drive's lag, and no sag creeps in. Two bounds keep the target honest: the joint limits, and
-:data:`MAX_LEAD` around the measured position, so that an arm pressed against the table does not store up a long way
-to jump when it comes free.
+"""The robots as ManiSkill agents.
 
 **Gains.** With stiffness 4000 and damping 200 the Panda does 62 % of a commanded delta within its own control step of
 50 ms and 87 % by the end of the next, so that what an action does shows in the very next picture; it overshoots by at
@@ -13,62 +8,21 @@ at most, of steps up to 0.03 rad. Gravity is switched off for the links, as a ro
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import sapien
 import torch
 from mani_skill.agents.base_agent import BaseAgent, Keyframe
-from mani_skill.agents.controllers import (
-    PDJointPosController,
-    PDJointPosControllerConfig,
-    PDJointPosMimicControllerConfig,
-)
+from mani_skill.agents.controllers import PDJointPosControllerConfig, PDJointPosMimicControllerConfig
 from mani_skill.agents.registration import REGISTERED_AGENTS, register_agent
 
-from f1rl_envs.normalize import DELTA_QPOS_BOUND
+from f1rl_envs.sim.control import modes
+from f1rl_envs.sim.control.batched import arm_controller, reach_report
 from f1rl_envs.sim.embodiments import ARMS, Arm, Embodiment, embodiment
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from mani_skill.utils.structs.types import Array
-
-MAX_LEAD = 0.15
-"""Furthest that a joint's target may be from where the joint is, in radians; well above the lag in free motion."""
-
-
-class DeltaTargetController(PDJointPosController):
-    """Adds each action to the previous target, within the joint limits and :data:`MAX_LEAD` of the position."""
-
-    def set_action(self, action: Array) -> None:
-        """Take a normalised action ``[N, J]`` and set the drive targets."""
-        action = self._preprocess_action(action)
-        self._target_qpos = self.bound_targets(self._target_qpos + action)
-        self.set_drive_targets(self._target_qpos)
-
-    def set_state(self, state: dict[str, torch.Tensor]) -> None:
-        """Restore the targets: of all scenes, or of those that are being reset where there are fewer rows."""
-        targets = state["target_qpos"]
-        if self._target_qpos is None or len(targets) == len(self._target_qpos):
-            self._target_qpos = targets.clone()
-        else:
-            self._target_qpos[self.scene._reset_mask] = targets
-
-    def bound_targets(self, targets: torch.Tensor) -> torch.Tensor:
-        """Return ``targets`` ``[N, J]`` within both bounds."""
-        limits = self.articulation.get_qlimits()[:, self.active_joint_indices]
-        position = self.qpos
-        targets = torch.clamp(targets, position - MAX_LEAD, position + MAX_LEAD)
-        return torch.clamp(targets, limits[..., 0], limits[..., 1])
-
-
-@dataclass
-class DeltaTargetControllerConfig(PDJointPosControllerConfig):
-    """Configuration of :class:`DeltaTargetController`."""
-
-    controller_cls = DeltaTargetController
 
 
 class RobotAgent(BaseAgent):
@@ -104,24 +58,14 @@ class RobotAgent(BaseAgent):
     @property
     def _controller_configs(self) -> dict[str, Any]:
         """The control modes; ManiSkill asks for them under this name."""
+        return {mode: self._mode_configs(mode) for mode in modes.MODES if mode not in modes.PLANNING_MODES}
+
+    def _mode_configs(self, mode: str) -> dict[str, Any]:
         configs: dict[str, Any] = {}
         for arm in self.embodiment.arms:
-            configs[f"{arm.prefix}arm"] = self._arm_controller(arm)
+            configs[f"{arm.prefix}arm"] = arm_controller(arm, mode, self.action_scale)
             configs[f"{arm.prefix}gripper"] = self._gripper_controller(arm)
-        return {"delta_qpos": configs}
-
-    def _arm_controller(self, arm: Arm) -> DeltaTargetControllerConfig:
-        bound = DELTA_QPOS_BOUND * self.action_scale
-        return DeltaTargetControllerConfig(
-            list(arm.joints),
-            lower=-bound,
-            upper=bound,
-            use_delta=True,
-            use_target=True,
-            stiffness=arm.stiffness,
-            damping=arm.damping,
-            force_limit=arm.force_limit,
-        )
+        return configs
 
     def _gripper_controller(self, arm: Arm) -> PDJointPosControllerConfig:
         """All fingers of a gripper get the target of the first; they are equal in range and direction."""
@@ -145,6 +89,10 @@ class RobotAgent(BaseAgent):
         if not self.scene.gpu_sim_enabled and not torch.isfinite(action).all():
             raise ValueError(f"action must be finite, got {action}")
         self.controller.set_action(action)
+
+    def reach_report(self) -> dict[str, torch.Tensor]:
+        """Return what :func:`~f1rl_envs.sim.control.batched.reach_report` does of all arms."""
+        return reach_report(self.controller.controllers)
 
 
 def agent_class(robot: Embodiment) -> type[RobotAgent]:

@@ -21,8 +21,9 @@ import gymnasium
 import numpy as np
 from gymnasium.envs.registration import EnvSpec
 
-from f1rl_envs.normalize import delta_qpos_actions, joint_states
-from f1rl_envs.sim.agents import MAX_LEAD, agent_class
+from f1rl_envs.sim.agents import agent_class
+from f1rl_envs.sim.control import modes
+from f1rl_envs.sim.control.single import make_control
 from f1rl_envs.sim.embodiments import embodiment
 from f1rl_envs.sim.random_exploration import RandomExploration
 from f1rl_envs.sim.spec import spec
@@ -46,8 +47,8 @@ class RandomExplorationEnv(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
     """One scene, stepped in this process.
 
     Observation: ``image`` ``uint8 [C, 3, H, W]``, cameras in the configured order, and ``state`` ``float32 [32]``:
-    joint positions by joint limits, then the gripper's opening, then zeros. Action: ``float32 [32]`` in [-1, 1]:
-    joint deltas, then the gripper's opening; the rest is ignored. Values outside are clipped.
+    joint positions by joint limits and the gripper's opening where :mod:`f1rl_envs.layout` says, then zeros. Action:
+    ``float32 [32]`` in [-1, 1], its meaning in :mod:`f1rl_envs.sim.control.modes`; values outside are clipped.
     """
 
     metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"], "render_fps": 20}
@@ -75,16 +76,14 @@ class RandomExplorationEnv(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
         self.copy_observations = True
         """Whether observations are fresh arrays; if false, each step overwrites the arrays that the last one gave."""
         robot, control, camera = embodiment(config["embodiment"]), config["control"], config["camera"]
-        (self._arm,) = robot.arms
-        self._num_joints = len(self._arm.joints)
-        self._limits = np.array(self._arm.limits, np.float32)
-        self._actions = delta_qpos_actions(self._num_joints, self._arm.gripper_limits, control["action_scale"])
-        self._states = joint_states(self._arm.joint_limits)
+        self.control = make_control(robot, control, config["control_freq"])
+        """From actions to drive targets."""
+        self._states = modes.states(robot)
         self.base = RandomExploration(
             num_envs=1,
             obs_mode="none",
             sim_backend="physx_cpu",
-            control_mode=control["mode"],
+            control_mode="qpos" if control["mode"] in modes.PLANNING_MODES else control["mode"],
             robot_uids=agent_class(robot).uid,
             cameras=tuple(camera["names"]),
             resolution=camera["resolution"],
@@ -99,9 +98,6 @@ class RandomExplorationEnv(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
         self._substeps = config["sim_freq"] // config["control_freq"]
         self._image = np.empty(self.env_spec.image_shape, np.uint8)
         self._state = np.zeros(PADDED_DIM, np.float32)
-        self._command = np.zeros(self._actions.size, np.float32)
-        self._action = np.zeros(PADDED_DIM, np.float32)
-        self._target = np.zeros(self._num_joints, np.float32)
         self._steps = 0
         self._scene_seed: int | None = None
         self.observation_space = gymnasium.spaces.Dict(
@@ -118,12 +114,11 @@ class RandomExplorationEnv(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
         self._update_render = scene.update_render
         self._step_physics = scene.physx_system.step
         self._cameras = [self.base.scene.sensors[name].camera._render_cameras[0] for name in self.env_spec.cameras]
-        robot = self.base.agent.robot
-        self._articulation = robot._objs[0]
-        self._arm_drives = [robot.joints_map[name]._objs[0].set_drive_target for name in self._arm.joints]
-        self._gripper_drives = [
-            robot.joints_map[finger.joint]._objs[0].set_drive_target for finger in self._arm.fingers
-        ]
+        agent = self.base.agent
+        self._articulation = agent.robot._objs[0]
+        joints = [joint for arm in agent.embodiment.arms for joint in (*arm.joints, arm.fingers[0].joint)]
+        self._state_joints = np.array(agent.joint_indices(joints))
+        self.control.bind(agent, scene)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -154,42 +149,22 @@ class RandomExplorationEnv(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
             self.base.restart(episode_seed)
         self._bind()
         self._steps = 0
-        np.copyto(self._target, self._articulation.qpos[: self._num_joints])
-        for drive, target in zip(self._arm_drives, self._target.tolist(), strict=True):
-            drive(target)
-        for drive in self._gripper_drives:
-            drive(self._arm.gripper_limits[1])
+        self.control.reset(episode_seed)
         info = {"seed": episode_seed, "scene_seed": scene_seed, "rebuilt": rebuilt, "success": False}
         return self._observe(), info
 
     def step(self, action: np.ndarray) -> tuple[dict[str, np.ndarray], float, bool, bool, dict[str, Any]]:
-        """Command one action for one control period (``1 / control_freq`` seconds).
+        """Carry out one action: for one control period (``1 / control_freq`` seconds), or as many as a plan takes.
 
         Raises:
             ValueError: if an action entry is not a number.
         """
-        np.clip(action, -1.0, 1.0, out=self._action)
-        command = self._actions.denormalize(self._action, out=self._command)
-        if not np.isfinite(command).all():
-            raise ValueError(f"action must be finite, got {np.asarray(action)[: self._actions.size]}")
-        self._set_targets(command)
-        for _ in range(self._substeps):
-            self._step_physics()
+        for _ in self.control.periods(self.control.command(action)):
+            for _ in range(self._substeps):
+                self._step_physics()
         self._steps += 1
         truncated = self._steps >= self.env_spec.max_steps
-        return self._observe(), 0.0, False, truncated, {"success": False}
-
-    def _set_targets(self, command: np.ndarray) -> None:
-        """Add the joint deltas to the targets, as :class:`~f1rl_envs.sim.agents.DeltaTargetController` does."""
-        target, position = self._target, self._articulation.qpos[: self._num_joints]
-        target += command[: self._num_joints]
-        np.clip(target, position - MAX_LEAD, position + MAX_LEAD, out=target)
-        np.clip(target, self._limits[:, 0], self._limits[:, 1], out=target)
-        for drive, value in zip(self._arm_drives, target.tolist(), strict=True):
-            drive(value)
-        opening = float(command[self._num_joints])
-        for drive in self._gripper_drives:
-            drive(opening)
+        return self._observe(), 0.0, False, truncated, {"success": False, **self.control.report()}
 
     def _observe(self) -> dict[str, np.ndarray]:
         """Take the pictures and read the joints."""
@@ -198,7 +173,7 @@ class RandomExplorationEnv(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
             camera.take_picture()
         for image, camera in zip(self._image, self._cameras, strict=True):
             np.copyto(image, camera.get_picture("Color")[..., :3].transpose(2, 0, 1))
-        self._states.normalize(self._articulation.qpos[: self._states.size], out=self._state)
+        self._states.normalize(self._articulation.qpos[self._state_joints], out=self._state)
         if self.copy_observations:
             return {"image": self._image.copy(), "state": self._state.copy()}
         return {"image": self._image, "state": self._state}

@@ -325,8 +325,9 @@ class RandomExploration(BaseEnv):
             actor.set_angular_velocity(torch.zeros(len(rows), 3, device=self.device))
 
     def evaluate(self) -> dict[str, torch.Tensor]:
-        """Return ``success``, false: exploring has no goal."""
-        return {"success": torch.zeros(self.num_envs, dtype=torch.bool, device=self.device)}
+        """Return ``success``, false (exploring has no goal), and whether commanded poses were reachable."""
+        success = torch.zeros(self.num_envs, dtype=torch.bool, device=self.device)
+        return {"success": success, **self.agent.reach_report()}
 
     def set_state_dict(self, state: dict[str, Any], env_idx: torch.Tensor | None = None) -> None:
         """Restore a state, the controller's targets included where it holds them; else they follow the joints."""

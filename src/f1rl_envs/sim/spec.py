@@ -5,15 +5,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from f1rl_envs.normalize import delta_qpos_actions, joint_states
 from f1rl_envs.sim import embodiments
+from f1rl_envs.sim.control import modes
 from f1rl_envs.spec import EnvSpec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 CAMERAS = ("head", "wrist")
-CONTROL_MODES = ("delta_qpos",)
 MAX_OBJECTS = 12
 """More than this do not fit on the table without touching each other."""
 
@@ -44,12 +43,11 @@ def check_simulation(config: Mapping[str, Any]) -> Iterator[str]:
 
 def _check_robot(config: Mapping[str, Any]) -> Iterator[str]:
     """Yield what is wrong with the robot and its control mode."""
-    robot, mode = config["embodiment"], config["control"]["mode"]
+    robot = config["embodiment"]
     yield from (f"embodiment.{fault}" for fault in embodiments.faults(robot))
     if len(robot["arms"]) > 1:
         yield f"embodiment.arms={list(robot['arms'])}: pairs are not built yet; name one arm"
-    if mode not in CONTROL_MODES:
-        yield f"control.mode={mode!r}: must be one of {', '.join(CONTROL_MODES)}"
+    yield from (f"control.{fault}" for fault in modes.faults(config["control"]))
 
 
 def _check_randomization(config: Mapping[str, Any]) -> Iterator[str]:
@@ -79,8 +77,8 @@ def spec(config: Mapping[str, Any]) -> EnvSpec:
         ValueError: as :func:`check`.
     """
     check(config)
-    (arm,) = embodiments.embodiment(config["embodiment"]).arms
-    actions = delta_qpos_actions(len(arm.joints), arm.gripper_limits, config["control"]["action_scale"])
+    robot, control = embodiments.embodiment(config["embodiment"]), config["control"]
+    actions = modes.actions(robot, control["mode"], control["action_scale"]).layout
     return EnvSpec(
         name="random_exploration",
         cameras=tuple(config["camera"]["names"]),
@@ -88,5 +86,7 @@ def spec(config: Mapping[str, Any]) -> EnvSpec:
         max_steps=config["max_steps"],
         control_freq=float(config["control_freq"]),
         action_mask=actions.mask,
-        state_mask=joint_states(arm.joint_limits).mask,
+        state_mask=modes.states(robot).layout.mask,
+        grippers=actions.grippers,
+        waypoints=modes.waypoints(robot, control["mode"]),
     )
