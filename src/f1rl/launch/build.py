@@ -11,29 +11,13 @@ import lightning
 import torch
 
 from f1rl.config.schema import Config
-from f1rl.config.typed import to_tree
+from f1rl.launch.environment import env_config as env_config  # also offered here, with the other parts
 from f1rl.phases.base import OptimizerPlan
 from f1rl.rollout.datamodule import RolloutDataModule, RolloutPlan
 from f1rl.rollout.stream import WindowShape
 from f1rl_envs.workers import EpisodeWorkers
 
 PREDICTED_CAMERA = "wrist"
-
-
-def env_config(cfg: Config) -> dict[str, Any]:
-    """Return what :func:`f1rl_envs.registry.make` takes, from the groups that describe the environment."""
-    shared = {"id": cfg.env.id, "max_steps": cfg.env.max_steps, "camera": to_tree(cfg.camera)}
-    if cfg.env.id == "toy":
-        return {**shared, "variant": cfg.env.variant}
-    return {
-        **shared,
-        "embodiment": {"arms": list(cfg.embodiment.arms), "distance": cfg.embodiment.distance},
-        "control": to_tree(cfg.control),
-        "randomization": to_tree(cfg.randomization),
-        "sim_freq": cfg.env.sim_freq,
-        "control_freq": cfg.env.control_freq,
-        "render_device": cfg.env.render_device,
-    }
 
 
 def share_cores(cfg: Config) -> tuple[int, int]:

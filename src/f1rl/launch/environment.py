@@ -1,0 +1,24 @@
+"""The environment's part of a configuration; loads nothing heavy, for processes that only simulate."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from f1rl.config.schema import Config
+from f1rl.config.typed import to_tree
+
+
+def env_config(cfg: Config) -> dict[str, Any]:
+    """Return what :func:`f1rl_envs.registry.make` takes, from the groups that describe the environment."""
+    shared = {"id": cfg.env.id, "max_steps": cfg.env.max_steps, "camera": to_tree(cfg.camera)}
+    if cfg.env.id == "toy":
+        return {**shared, "variant": cfg.env.variant}
+    return {
+        **shared,
+        "embodiment": {"arms": list(cfg.embodiment.arms), "distance": cfg.embodiment.distance},
+        "control": to_tree(cfg.control),
+        "randomization": to_tree(cfg.randomization),
+        "sim_freq": cfg.env.sim_freq,
+        "control_freq": cfg.env.control_freq,
+        "render_device": cfg.env.render_device,
+    }
