@@ -54,6 +54,7 @@ ALLOWED = {
         "f1rl.models",
         "f1rl.dataset",
         "f1rl.rollout",
+        "f1rl.launch.environment",
         "f1rl_envs",
     ),
 }
@@ -90,6 +91,7 @@ BOUNDARIES = {
     "f1rl.records.media": "a picture is left out, with a warning",
     "f1rl.callbacks.tensorboard": "a view of the records is switched off, with one warning",
     "f1rl.launch.tokenizer": "a damaged cache is a warning, and is made again",
+    "f1rl.tools.doctor.command": "a check that breaks is a failed row, and the others go on",
 }
 
 

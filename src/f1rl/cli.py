@@ -16,6 +16,7 @@ from f1rl_envs.errors import EnvError
 
 COMMANDS = {
     "train": ("f1rl.cli:train", "train one phase; what happens when no command is given"),
+    "doctor": ("f1rl.tools.doctor.command:doctor", "what works on this machine, and what to do about the rest"),
 }
 """Each command's function ``(words) -> exit code`` as ``module:name``, imported only when called, and its summary."""
 

@@ -1,0 +1,1 @@
+"""Commands beside training: what looks at machines and runs, and changes neither."""
