@@ -98,5 +98,7 @@ def test_a_replacement_killed_halfway_loses_nothing(tmp_path: Path) -> None:
 def test_the_newest_and_the_best_stay(tmp_path: Path) -> None:
     for episode in (100, 200, 300, 1000):
         save_checkpoint(checkpoint_path(tmp_path, episode), _checkpoint())
+    save_checkpoint(tmp_path / "checkpoint-50-best", _checkpoint())  # the best until checkpoint-100 was
     prune_checkpoints(tmp_path, keep=2, protected={"checkpoint-100"})
+    assert not (tmp_path / "checkpoint-50-best").exists()
     assert [p.name for p in list_checkpoints(tmp_path)] == ["checkpoint-100", "checkpoint-300", "checkpoint-1000"]

@@ -143,7 +143,7 @@ def load_model_weights(model: torch.nn.Module, state: dict[str, torch.Tensor], o
 
 def prune_checkpoints(run_dir: Path, keep: int, protected: set[str]) -> None:
     """Delete all but the newest ``keep`` checkpoints; those named in ``protected`` (the best) stay in any case."""
-    for path in list_checkpoints(run_dir)[:-keep]:
+    for path in [*list_checkpoints(run_dir)[:-keep], *run_dir.glob("checkpoint-*-best")]:
         if path.name not in protected:
             shutil.rmtree(path)
 

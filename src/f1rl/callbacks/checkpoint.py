@@ -58,15 +58,16 @@ class CheckpointCallback(lightning.Callback):
     def on_train_batch_end(
         self, trainer: lightning.Trainer, module: lightning.LightningModule, outputs: Any, batch: Any, batch_index: int
     ) -> None:
-        """Save if it is time; save and stop if a signal asked for it.
+        """Save after an update if it is time; save and stop if a signal asked for it.
 
         Raises:
             Interrupted: after saving, when a stop was requested.
         """
         self._position = batch.position
+        if not self._clock.updated:
+            return
         signal = self._stop_requested()
-        due = self._clock.crossed(self._every, len(batch.finished) * trainer.world_size)
-        if signal or due or self._is_best():
+        if signal or self._clock.crossed(self._every) or self._is_best():
             self.save(trainer, module)
         if signal:
             raise Interrupted(
@@ -85,12 +86,21 @@ class CheckpointCallback(lightning.Callback):
         best = self._history.best
         return best is not None and best["env_step"] == self._clock.clocks.env_step and "path" not in best
 
+    def _keep_best(self, path: Path) -> None:
+        """Rename the best checkpoint if ``path``, of the same episode but later weights, would replace it."""
+        best = self._history.best
+        if best is not None and best.get("path") == str(path) and best["env_step"] != self._clock.clocks.env_step:
+            kept = path.with_name(f"{path.name}-best")
+            path.rename(kept)
+            best["path"] = str(kept)
+
     def save(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
         """Write the checkpoint of this moment (rank 0) and delete those that are too old."""
         if not trainer.is_global_zero:
             return
         clocks = self._clock.clocks
         path = checkpoint_path(self._run_dir, clocks.episode)
+        self._keep_best(path)
         self._history.note_checkpoint(path, clocks.env_step)
         training = {
             **self._identity,

@@ -26,6 +26,11 @@ class ClockCallback(lightning.Callback):
         self._waited = waited
         self._started = time.perf_counter()
         self._first_step = clocks.env_step
+        self._updates = 0
+        self._episodes_at_update = (clocks.episode, clocks.episode)
+        self.updated = False
+        """Whether the last batch ended with an optimizer step. Between two of them the gradients of the first windows
+        are gathered but not applied, and no checkpoint could hold the run's state."""
         self.first_episode = clocks.episode
         """Episodes finished when this segment began."""
 
@@ -41,8 +46,11 @@ class ClockCallback(lightning.Callback):
         self.clocks.env_step += steps
         self.clocks.decision_step += steps
         self.clocks.episode += len(batch.finished) * trainer.world_size
-        if (batch_index + 1) % trainer.accumulate_grad_batches == 0:
-            self.clocks.optimizer_step += 1
+        self.updated = trainer.global_step > self._updates
+        self.clocks.optimizer_step += trainer.global_step - self._updates
+        self._updates = trainer.global_step
+        if self.updated:
+            self._episodes_at_update = (self._episodes_at_update[1], self.clocks.episode)
 
     @property
     def elapsed(self) -> float:
@@ -57,6 +65,7 @@ class ClockCallback(lightning.Callback):
             "wait_env_share": self._waited() / seconds,
         }
 
-    def crossed(self, every: int, finished: int) -> bool:
-        """Return whether the last ``finished`` episodes completed a multiple of ``every``."""
-        return self.clocks.episode // every != (self.clocks.episode - finished) // every
+    def crossed(self, every: int) -> bool:
+        """Return whether the weights were just updated, and a multiple of ``every`` episodes ended since the last update."""
+        before, now = self._episodes_at_update
+        return self.updated and now // every != before // every

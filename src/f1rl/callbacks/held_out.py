@@ -32,7 +32,7 @@ class HeldOutEvaluation(lightning.Callback):
         self, trainer: lightning.Trainer, module: lightning.LightningModule, outputs: Any, batch: Any, batch_index: int
     ) -> None:
         """Evaluate when a multiple of ``every`` episodes is complete."""
-        if trainer.is_global_zero and self._clock.crossed(self._every, len(batch.finished) * trainer.world_size):
+        if trainer.is_global_zero and self._clock.crossed(self._every):
             self._evaluate(module)
 
     def on_train_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:

@@ -60,7 +60,7 @@ class Phase:
     min_lr_ratio: float
     """Final learning rate as a share of the peak."""
     accumulate_grad_batches: int
-    """Windows whose gradients are averaged into one optimizer step."""
+    """Windows whose gradients are averaged into one optimizer step; checkpoints are written after whole steps."""
     save_every: int
     """Episodes between checkpoints."""
     keep_checkpoints: int

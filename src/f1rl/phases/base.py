@@ -103,14 +103,15 @@ class PhaseModule(lightning.LightningModule):
         return self.lr_schedulers().get_last_lr()[0]
 
     def training_state(self) -> dict[str, Any]:
-        """Return optimizer, schedule and memory, for a checkpoint."""
+        """Return optimizer, schedule, memory and the last gradient norm, for a checkpoint."""
         return {
             "optimizer": self.optimizers().state_dict(),
             "schedule": self.lr_schedulers().state_dict(),
             "memory": self.memory,
+            "grad_norm": self.grad_norm,
         }
 
     def load_training_state(self, state: dict[str, Any]) -> None:
         """Restore what :meth:`training_state` returned; call before training starts."""
         self._optimizer_states = {"optimizer": state["optimizer"], "schedule": state["schedule"]}
-        self.memory = state["memory"]
+        self.memory, self.grad_norm = state["memory"], state["grad_norm"]
