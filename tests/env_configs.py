@@ -14,13 +14,20 @@ _SIMULATOR = {
     "render_device": "auto",
     "embodiment": {"arms": ["franka"], "distance": None},
     "control": {"mode": "delta_qpos", "action_scale": 0.3, "planner": None},
-    "camera": {"names": ["head", "wrist"], "resolution": 64},
+    "camera": {"names": ["head", "wrist"], "resolution": 64, "head_fov": None, "wrist_fov": None, "depth": False},
     "randomization": {
         "random_background": True,
         "random_light": True,
         "random_appearance": False,
         "cluttered_table": True,
         "num_objects": [3, 6],
+        "object_shapes": ["box", "cylinder", "sphere"],
+        "object_size": [0.032, 0.072],
+        "object_density": [1000.0, 1000.0],
+        "object_friction": [0.3, 0.3],
+        "camera_position_jitter": 0.0,
+        "camera_rotation_jitter": 0.0,
+        "initial_pose_noise": 0.04,
     },
 }
 

@@ -11,5 +11,9 @@ class RendererError(EnvError):
     """No usable renderer: the Vulkan loader or driver is missing, too old, or the device does not exist."""
 
 
+class SceneError(EnvError):
+    """A scene has no start at rest."""
+
+
 class WorkerError(EnvError):
     """The worker processes could not collect an episode, in spite of restarts."""

@@ -108,6 +108,11 @@ def _integer_pair(value: object) -> str | None:
     return None if is_pair else "two whole numbers [low, high]"
 
 
+def _number_pair(value: object) -> str | None:
+    is_pair = isinstance(value, list | tuple) and len(value) == 2 and all(_number(entry) is None for entry in value)
+    return None if is_pair else "two numbers [low, high]"
+
+
 def _optional(check: Check) -> Check:
     def optional(value: object) -> str | None:
         wanted = None if value is None else check(value)
@@ -142,7 +147,13 @@ SCHEMAS: Mapping[str, Schema] = {
         "id": _text,
         "embodiment": {"arms": _texts, "distance": _optional(_number)},
         "control": {"mode": _text, "action_scale": _number, "planner": _optional(_text)},
-        "camera": {"names": _texts, "resolution": _integer},
+        "camera": {
+            "names": _texts,
+            "resolution": _integer,
+            "head_fov": _optional(_number),
+            "wrist_fov": _optional(_number),
+            "depth": _flag,
+        },
         "max_steps": _integer,
         "sim_freq": _integer,
         "control_freq": _integer,
@@ -153,6 +164,13 @@ SCHEMAS: Mapping[str, Schema] = {
             "random_appearance": _flag,
             "cluttered_table": _flag,
             "num_objects": _integer_pair,
+            "object_shapes": _texts,
+            "object_size": _number_pair,
+            "object_density": _number_pair,
+            "object_friction": _number_pair,
+            "camera_position_jitter": _number,
+            "camera_rotation_jitter": _number,
+            "initial_pose_noise": _number,
         },
     },
 }

@@ -42,7 +42,7 @@ def test_other_numbers_are_not_negative(key: str) -> None:
         (["env.sim_freq=205"], "env.sim_freq must be a multiple of env.control_freq"),
         (["env.control_freq=0"], "env.control_freq must be at least 1; got 0"),
         (["env.render_device=gpu"], "env.render_device must be auto, cpu or cuda:N; got 'gpu'"),
-        (["randomization.num_objects=[6,3]"], "randomization.num_objects must be [fewest, most]"),
+        (["randomization.num_objects=[6,3]"], "randomization.num_objects must be [least, most]"),
         (
             ["control=ee_pose", "control.planner=null"],
             "control.planner must be ompl or curobo for control.mode=ee_pose",

@@ -113,9 +113,10 @@ def _control(config: Config) -> Iterator[str]:
 
 
 def _randomization(config: Config) -> Iterator[str]:
-    fewest, most = config.randomization.num_objects
-    if not 0 <= fewest <= most:
-        yield f"randomization.num_objects must be [fewest, most], 0 <= fewest <= most; got [{fewest}, {most}]"
+    for key in ("num_objects", "object_size", "object_density", "object_friction"):
+        low, high = getattr(config.randomization, key)
+        if not 0 <= low <= high:
+            yield f"randomization.{key} must be [least, most], 0 <= least <= most; got [{low}, {high}]"
 
 
 def _pictures(config: Config) -> Iterator[str]:
@@ -124,6 +125,10 @@ def _pictures(config: Config) -> Iterator[str]:
         yield f"camera.names must contain wrist, whose next picture the world model predicts; got {list(cameras)}"
     if len(set(cameras)) < len(cameras):
         yield f"camera.names names a camera twice: {list(cameras)}"
+    simulator_keys = {key: getattr(config.camera, key) for key in ("head_fov", "wrist_fov", "depth")}
+    given = [key for key, value in simulator_keys.items() if value not in (None, False)]
+    if config.env.id == "toy" and given:
+        yield f"camera.{given[0]} is for the simulator, env=toy has no such thing; got {simulator_keys[given[0]]}"
     if config.model.image_size != resolution:
         yield (
             f"camera.resolution and model.image_size must be equal; got {resolution} and {config.model.image_size} "

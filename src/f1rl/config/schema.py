@@ -133,6 +133,12 @@ class Camera:
     """Pictures of an observation, in this order."""
     resolution: int
     """Height and width of each picture in pixels."""
+    head_fov: float | None
+    """Simulator only: the head camera's vertical field of view in radians; null means the robot's own."""
+    wrist_fov: float | None
+    """Simulator only: the wrist cameras' vertical field of view in radians; null means the robot's own."""
+    depth: bool
+    """Simulator only: observations also hold depth in millimetres; training does not use it."""
 
 
 @dataclass(frozen=True)
@@ -140,15 +146,29 @@ class Randomization:
     """What differs between the scenes of the simulator."""
 
     random_background: bool
-    """Draw the textures of table and walls."""
+    """Draw the textures of table, wall and floor."""
     random_light: bool
-    """Draw number, direction and colour of the lights."""
+    """Draw directions and colours of the lights."""
     random_appearance: bool
-    """Draw the robot's colours."""
+    """Draw the colours of robot and objects."""
     cluttered_table: bool
     """Put objects on the table."""
     num_objects: tuple[int, int]
     """Fewest and most objects of a cluttered table."""
+    object_shapes: tuple[Literal["box", "cylinder", "sphere", "l_shape", "mug", "bowl"], ...]
+    """Shapes that the objects may have: box, cylinder, sphere, l_shape, mug and bowl."""
+    object_size: tuple[float, float]
+    """Shortest and longest edge (or diameter) of an object in metres."""
+    object_density: tuple[float, float]
+    """Least and most density of an object in kg/m3; with its volume it makes its mass."""
+    object_friction: tuple[float, float]
+    """Least and most coefficient of friction of an object's surface."""
+    camera_position_jitter: float
+    """Most that a camera is moved along each of its axes, in metres."""
+    camera_rotation_jitter: float
+    """Most that a camera is turned about each of its axes, in radians."""
+    initial_pose_noise: float
+    """Standard deviation of a joint's start around the home pose, in radians, cut at two of them."""
 
 
 @dataclass(frozen=True)

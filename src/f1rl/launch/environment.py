@@ -10,11 +10,13 @@ from f1rl.config.typed import to_tree
 
 def env_config(cfg: Config) -> dict[str, Any]:
     """Return what :func:`f1rl_envs.registry.make` takes, from the groups that describe the environment."""
-    shared = {"id": cfg.env.id, "max_steps": cfg.env.max_steps, "camera": to_tree(cfg.camera)}
+    shared = {"id": cfg.env.id, "max_steps": cfg.env.max_steps}
     if cfg.env.id == "toy":
-        return {**shared, "variant": cfg.env.variant}
+        camera = {"names": list(cfg.camera.names), "resolution": cfg.camera.resolution}
+        return {**shared, "variant": cfg.env.variant, "camera": camera}
     return {
         **shared,
+        "camera": to_tree(cfg.camera),
         "embodiment": {"arms": list(cfg.embodiment.arms), "distance": cfg.embodiment.distance},
         "control": to_tree(cfg.control),
         "randomization": to_tree(cfg.randomization),

@@ -6,7 +6,11 @@ import numpy as np
 from sapien import Pose
 from sapien.render import RenderMaterial, RenderShapeTriangleMesh
 
+from f1rl_envs.sim.objects import BOWL_FOOT, HANDLE_RADIUS, HANDLE_REACH, HANDLE_TUBE, WALL
+
 _SPHERE_RINGS, _SPHERE_SECTORS = 9, 14
+_VESSEL_SECTORS = 14
+_TUBE_SECTORS = 5
 
 
 def plane(half_x: float, half_y: float, tile: float, material: RenderMaterial, pose: Pose) -> RenderShapeTriangleMesh:
@@ -29,6 +33,38 @@ def plane(half_x: float, half_y: float, tile: float, material: RenderMaterial, p
     return shape
 
 
+def _revolve(
+    points: np.ndarray, normals: np.ndarray, sectors: int, material: RenderMaterial
+) -> RenderShapeTriangleMesh:
+    """Return the surface that strips leave when they turn about the z axis.
+
+    Args:
+        points: ``[M, 2, 2]``: start and end of each strip as (distance from the axis, height) in metres; the outside is
+            to the right of the way from start to end.
+        normals: ``[M, 2, 2]``: the surface's unit normals there, in the same plane.
+        sectors: corners of a turn.
+        material: what it shows.
+    """
+    angles = np.linspace(0.0, 2 * np.pi, sectors, endpoint=False)
+    turn = np.stack([np.cos(angles), np.sin(angles)])
+
+    def turned(plane: np.ndarray) -> np.ndarray:
+        """Return ``[M, 2, 2]`` as ``[M * 2 * sectors, 3]``, ring after ring."""
+        around = plane[..., :1, None] * turn
+        height = np.broadcast_to(plane[..., 1:, None], (*plane.shape[:2], 1, sectors))
+        return np.concatenate([around, height], axis=2).transpose(0, 1, 3, 2).reshape(-1, 3).astype(np.float32)
+
+    first = np.arange(sectors)
+    second = (first + 1) % sectors
+    band = np.concatenate(
+        [np.stack([first, second, second + sectors], 1), np.stack([first, second + sectors, first + sectors], 1)]
+    )
+    triangles = (band + 2 * sectors * np.arange(len(points))[:, None, None]).reshape(-1, 3)
+    vertices = turned(points)
+    uvs = np.zeros((len(vertices), 2), np.float32)
+    return RenderShapeTriangleMesh(vertices, triangles.astype(np.uint32), turned(normals), uvs, material)
+
+
 def sphere(radius: float, material: RenderMaterial) -> RenderShapeTriangleMesh:
     """Return a smoothly shaded ball of 224 triangles.
 
@@ -36,21 +72,65 @@ def sphere(radius: float, material: RenderMaterial) -> RenderShapeTriangleMesh:
         radius: in metres.
         material: what it shows.
     """
-    polar = np.linspace(0.0, np.pi, _SPHERE_RINGS)[1:-1, None]
-    around = np.linspace(0.0, 2 * np.pi, _SPHERE_SECTORS, endpoint=False)[None]
-    ring = np.stack(np.broadcast_arrays(np.sin(polar) * np.cos(around), np.sin(polar) * np.sin(around), np.cos(polar)))
-    normals = np.concatenate([[[0, 0, 1]], ring.reshape(3, -1).T, [[0, 0, -1]]]).astype(np.float32)
-    first = 1 + np.arange(_SPHERE_SECTORS)
-    second = 1 + (np.arange(_SPHERE_SECTORS) + 1) % _SPHERE_SECTORS
-    last = len(normals) - 1
-    offset = last - _SPHERE_SECTORS - 1
-    triangles = [np.stack([np.zeros_like(first), first, second], 1)]
-    for k in range(_SPHERE_RINGS - 3):
-        a, b = first + k * _SPHERE_SECTORS, second + k * _SPHERE_SECTORS
-        c, d = a + _SPHERE_SECTORS, b + _SPHERE_SECTORS
-        triangles += [np.stack([a, c, d], 1), np.stack([a, d, b], 1)]
-    triangles.append(np.stack([np.full_like(first, last), second + offset, first + offset], 1))
-    uvs = np.zeros((len(normals), 2), np.float32)
+    polar = np.linspace(-np.pi / 2, np.pi / 2, _SPHERE_RINGS)
+    normals = np.stack([np.cos(polar), np.sin(polar)], 1)
+    strips = np.stack([normals[:-1], normals[1:]], 1)
+    return _revolve(radius * strips, strips, _SPHERE_SECTORS, material)
+
+
+def _vessel(outline: list[tuple[float, float]], material: RenderMaterial) -> RenderShapeTriangleMesh:
+    """Return a hollow shape from its section: from the axis below, out, up, over the rim, down and back to the axis."""
+    line = np.array(outline)
+    points = np.stack([line[:-1], line[1:]], 1)
+    step = points[:, 1] - points[:, 0]
+    normal = np.stack([step[:, 1], -step[:, 0]], 1) / np.linalg.norm(step, axis=1, keepdims=True)
+    return _revolve(points, np.repeat(normal[:, None], 2, axis=1), _VESSEL_SECTORS, material)
+
+
+def mug(radius: float, half_height: float, material: RenderMaterial) -> list[RenderShapeTriangleMesh]:
+    """Return a mug: an open cylinder with a handle towards its +x.
+
+    Args:
+        radius: outer radius in metres, without the handle.
+        half_height: in metres; the origin is in the middle.
+        material: what it shows.
+    """
+    inner, floor = radius * (1 - WALL), WALL * radius - half_height
+    body = [(0, -half_height), (radius, -half_height), (radius, half_height), (inner, half_height), (inner, floor)]
+    return [_vessel([*body, (0, floor)], material), _handle(radius, half_height, material)]
+
+
+def _handle(radius: float, half_height: float, material: RenderMaterial) -> RenderShapeTriangleMesh:
+    """Return the handle of a mug of that size: half a flattened ring, a bent tube."""
+    bend = np.linspace(-np.pi / 2, np.pi / 2, 7)[:, None]
+    around = np.linspace(0.0, 2 * np.pi, _TUBE_SECTORS, endpoint=False)[None]
+    normals = np.stack([np.cos(bend) * np.cos(around), np.sin(around) + 0 * bend, np.sin(bend) * np.cos(around)], -1)
+    arc = np.array([HANDLE_RADIUS * radius, 0.0, 0.55 * half_height])
+    centre = np.array([HANDLE_REACH * radius, 0.0, 0.0])
+    ring = np.stack([np.cos(bend), 0 * bend, np.sin(bend)], -1)
+    vertices = centre + arc * ring + HANDLE_TUBE * radius * normals
+    index = np.arange(bend.size * _TUBE_SECTORS).reshape(bend.size, _TUBE_SECTORS)
+    a, b = index[:-1], np.roll(index, -1, axis=1)[:-1]
+    c, d = index[1:], np.roll(index, -1, axis=1)[1:]
+    triangles = np.concatenate([np.stack([a, b, d], -1), np.stack([a, d, c], -1)]).reshape(-1, 3)
+    uvs = np.zeros((index.size, 2), np.float32)
     return RenderShapeTriangleMesh(
-        normals * np.float32(radius), np.concatenate(triangles).astype(np.uint32), normals, uvs, material
+        vertices.reshape(-1, 3).astype(np.float32),
+        triangles.astype(np.uint32),
+        normals.reshape(-1, 3).astype(np.float32),
+        uvs,
+        material,
     )
+
+
+def bowl(radius: float, half_height: float, material: RenderMaterial) -> list[RenderShapeTriangleMesh]:
+    """Return a bowl with straight walls on a flat foot.
+
+    Args:
+        radius: of the rim, in metres.
+        half_height: in metres; the origin is in the middle.
+        material: what it shows.
+    """
+    foot, inner, floor = BOWL_FOOT * radius, (1 - WALL) * radius, WALL * radius - half_height
+    body = [(0, -half_height), (foot, -half_height), (radius, half_height), (inner, half_height), (0.9 * foot, floor)]
+    return [_vessel([*body, (0, floor)], material)]

@@ -1,13 +1,25 @@
-"""Physics scenes without a past."""
+"""Physics scenes on the CPU: without a past, and at rest."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import sapien
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mani_skill.envs.scene import ManiSkillScene
+
+SETTLE_SECONDS = 0.05
+"""How long a scene is simulated before it is judged: four times as long as the fall from where objects are put."""
+MAX_SPEED = 0.03
+"""An object at rest is slower than this, in m/s; what tips over or is pushed out of something is faster by then."""
+MAX_SHIFT = 2e-3
+"""An object at rest is no further than this from where it was put, in metres."""
+MAX_JOINT_SPEED = 0.05
+"""A joint that nothing pushes is slower than this, in rad/s (m/s where it slides)."""
 
 
 def renew_physics(scene: ManiSkillScene) -> None:
@@ -35,3 +47,28 @@ def renew_physics(scene: ManiSkillScene) -> None:
         new.add_entity(entity)
     scene.sub_scenes[0] = new
     scene.px = physics
+
+
+def settles(
+    physics: sapien.physx.PhysxCpuSystem,
+    bodies: Sequence[sapien.physx.PhysxRigidDynamicComponent],
+    robot: sapien.physx.PhysxArticulation,
+) -> bool:
+    """Simulate :data:`SETTLE_SECONDS` with the robot holding its pose, and say whether everything is at rest after.
+
+    Args:
+        physics: the physics scene of everything else.
+        bodies: what was put down.
+        robot: its drives are given its present joints as targets.
+    """
+    put = [body.entity.pose.p for body in bodies]
+    for joint, position in zip(robot.active_joints, robot.qpos.tolist(), strict=True):
+        joint.set_drive_target(position)
+    for _ in range(round(SETTLE_SECONDS / physics.timestep)):
+        physics.step()
+    if np.abs(robot.qvel).max() > MAX_JOINT_SPEED:
+        return False
+    return all(
+        np.linalg.norm(body.linear_velocity) < MAX_SPEED and np.linalg.norm(body.entity.pose.p - start) < MAX_SHIFT
+        for body, start in zip(bodies, put, strict=True)
+    )

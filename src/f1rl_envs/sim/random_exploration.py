@@ -24,50 +24,21 @@ from mani_skill.utils import sapien_utils
 from mani_skill.utils.registration import register_env
 from mani_skill.utils.structs import Actor, Pose
 from mani_skill.utils.structs.types import SimConfig
-from sapien.render import RenderMaterial, RenderTexture2D
 
-from f1rl_envs.sim import meshes, render
+from f1rl_envs.errors import SceneError
+from f1rl_envs.sim import building, render
 from f1rl_envs.sim.agents import AGENTS, RobotAgent
-from f1rl_envs.sim.physics import renew_physics
-from f1rl_envs.sim.scene import (
-    FLOOR_HEIGHT,
-    TABLE_HALF_SIZE,
-    TABLE_POSITION,
-    WALL_POSITION,
-    ObjectSpec,
-    SceneSpec,
-    sample_scene,
-    sample_start,
-)
+from f1rl_envs.sim.cameras import camera_configs
+from f1rl_envs.sim.physics import renew_physics, settles
+from f1rl_envs.sim.randomization import DEFAULT as DEFAULT_RANDOMIZATION
+from f1rl_envs.sim.scene import SceneSpec, sample_scene
+from f1rl_envs.sim.start import sample_start, start_seed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mani_skill.utils.building import ActorBuilder
-
-DEFAULT_RANDOMIZATION = {
-    "random_background": True,
-    "random_light": True,
-    "random_appearance": False,
-    "cluttered_table": True,
-    "num_objects": (3, 6),
-}
-"""For those who make the environment through ManiSkill; the project's configuration names every key itself."""
-
-_CYLINDER_UPRIGHT = sapien.Pose(q=[0.70710678, 0.0, 0.70710678, 0.0])
-
-
-def _linear(colour: tuple[float, float, float], factor: float = 1.0) -> list[float]:
-    """Return a colour as given to the eye (sRGB) in the linear RGBA that materials take."""
-    return [*(factor * np.asarray(colour) ** 2.2), 1.0]
-
-
-def _textured(image: np.ndarray, roughness: float) -> RenderMaterial:
-    """Return a material that shows ``image``, with mip maps so that it does not flicker at a distance."""
-    material = RenderMaterial(base_color=[1, 1, 1, 1], roughness=roughness, specular=0.2)
-    levels = int(np.log2(image.shape[0])) + 1
-    material.base_color_texture = RenderTexture2D(image, "r8g8b8a8unorm", mipmap_levels=levels, srgb=True)
-    return material
+MAX_ATTEMPTS = 50
+"""Starts that are drawn for an episode before it is given up."""
 
 
 @register_env("F1RL-RandomExploration-v1", max_episode_steps=50)
@@ -83,6 +54,8 @@ class RandomExploration(BaseEnv):
         robot_uids: str = AGENTS["franka"],
         cameras: tuple[str, ...] = ("head", "wrist"),
         resolution: int = 64,
+        head_fov: float | None = None,
+        wrist_fov: float | None = None,
         action_scale: float = 0.3,
         randomization: Mapping[str, Any] | None = None,
         render_device: str = "auto",
@@ -95,8 +68,11 @@ class RandomExploration(BaseEnv):
             robot_uids: name of an agent made by :func:`f1rl_envs.sim.agents.agent_class`.
             cameras: which of ``head``, ``wrist`` and (of a pair) ``wrist_right`` to build.
             resolution: height and width of each picture in pixels.
+            head_fov: vertical field of view of the head camera in radians; None for the robot's own.
+            wrist_fov: the same of the cameras on the hands.
             action_scale: share of 0.1 rad that an action of 1 moves a joint's target by.
-            randomization: that group of the configuration; None for :data:`DEFAULT_RANDOMIZATION`.
+            randomization: that group of the configuration; None for
+                :data:`f1rl_envs.sim.randomization.DEFAULT`.
             render_device: as :func:`f1rl_envs.sim.render.setup`.
             **kwargs: as :class:`BaseEnv`.
 
@@ -106,9 +82,14 @@ class RandomExploration(BaseEnv):
         self.renderer = render.setup(render_device)
         self.cameras = tuple(cameras)
         self.resolution = resolution
+        self.fovs = {"head": head_fov, "wrist": wrist_fov}
         self.action_scale = action_scale
         self.randomization = dict(DEFAULT_RANDOMIZATION if randomization is None else randomization)
         self.scene_specs: list[SceneSpec] = []
+        self.resampled = 0
+        """How many starts of the present episode would not settle and were drawn anew."""
+        self.start_seeds: list[int] = []
+        """Of each scene that was reset last, the seed that its start was drawn from."""
         kwargs.setdefault("render_backend", self.renderer.backend)
         super().__init__(*args, robot_uids=robot_uids, **kwargs)
 
@@ -120,27 +101,8 @@ class RandomExploration(BaseEnv):
     @property
     def _default_sensor_configs(self) -> list[CameraConfig]:
         """The cameras that were asked for, in that order."""
-        robot = self.agent.embodiment
-        head = robot.head_camera
-        poses = {"head": (sapien_utils.look_at(head.eye, head.target), head.fov, None)}
-        for name, mount in robot.wrist_cameras.items():
-            link = self.agent.robot.links_map[mount.link]
-            poses[name] = (sapien.Pose(mount.position, mount.quaternion), mount.fov, link)
-        shader = render.camera_shader(self.renderer)
-        return [
-            CameraConfig(
-                name,
-                pose=pose,
-                width=self.resolution,
-                height=self.resolution,
-                fov=fov,
-                near=0.01,
-                far=8.0,
-                mount=link,
-                shader_config=shader,
-            )
-            for name, (pose, fov, link) in ((name, poses[name]) for name in self.cameras)
-        ]
+        shifts = [spec.cameras for spec in self.scene_specs]
+        return camera_configs(self.agent, self.cameras, self.resolution, self.fovs, shifts, self.renderer)
 
     @property
     def _default_human_render_camera_configs(self) -> CameraConfig:
@@ -190,91 +152,18 @@ class RandomExploration(BaseEnv):
             build_separate=self.num_envs > 1,
             action_scale=self.action_scale,
         )
-        self._tint_robot()
-
-    def _tint_robot(self) -> None:
-        """Multiply the robot's own colours by each scene's tint; every robot that is loaded has its own materials."""
-        for link in self.agent.robot.links:
-            for i, component in zip(link._scene_idxs.tolist(), link._objs, strict=True):
-                tint = self.scene_specs[i].robot_tint
-                body = component.entity.find_component_by_type(sapien.render.RenderBodyComponent)
-                if body is None or tint == (1.0, 1.0, 1.0):
-                    continue
-                for part in (part for shape in body.render_shapes for part in shape.parts):
-                    colour = np.asarray(part.material.base_color)
-                    part.material.base_color = [*(colour[:3] * tint), colour[3]]
-
-    def _build_table(self, i: int, spec: SceneSpec) -> None:
-        """Build the table of scene ``i``: a board, and the texture just above its top."""
-        builder = self._static_builder(i, TABLE_POSITION)
-        x, y, z = TABLE_HALF_SIZE
-        builder.add_box_collision(half_size=TABLE_HALF_SIZE)
-        builder.add_box_visual(half_size=TABLE_HALF_SIZE, material=RenderMaterial(base_color=[0.1, 0.08, 0.06, 1]))
-        top = meshes.plane(x, y, 2 * x, _textured(spec.table, 0.7), sapien.Pose([0, 0, z + 5e-4]))
-        builder._procedural_shapes.append(top)
-        self._finish_static(builder, f"table-{i}")
-
-    def _build_room(self, i: int, spec: SceneSpec) -> None:
-        """Build floor (solid) and back wall (to look at) of scene ``i``."""
-        builder = self._static_builder(i, (0.0, 0.0, FLOOR_HEIGHT))
-        builder.add_box_collision(sapien.Pose([0, 0, -0.05]), half_size=[3.0, 3.0, 0.05])
-        builder._procedural_shapes.append(meshes.plane(3.0, 3.0, 1.5, _textured(spec.floor, 0.9), sapien.Pose()))
-        self._finish_static(builder, f"floor-{i}")
-        builder = self._static_builder(i, WALL_POSITION)
-        builder.add_box_collision(sapien.Pose([-0.05, 0, 0]), half_size=[0.05, 3.0, 1.5])
-        facing = sapien.Pose(q=[0.5, 0.5, 0.5, 0.5])
-        builder._procedural_shapes.append(meshes.plane(3.0, 1.5, 2.5, _textured(spec.wall, 0.9), facing))
-        self._finish_static(builder, f"wall-{i}")
-
-    def _static_builder(self, i: int, position: tuple[float, float, float]) -> ActorBuilder:
-        """Return a builder of something that stays at ``position`` in scene ``i``."""
-        builder = self.scene.create_actor_builder()
-        builder.set_scene_idxs([i])
-        builder.initial_pose = sapien.Pose(position)
-        return builder
-
-    def _finish_static(self, builder: ActorBuilder, name: str) -> None:
-        """Build it, and keep it out of the state that is saved and restored."""
-        self.remove_from_state_dict_registry(builder.build_static(name))
-
-    def _build_object(self, k: int, i: int, spec: ObjectSpec) -> Actor:
-        """Build clutter object ``k`` of scene ``i``."""
-        builder = self.scene.create_actor_builder()
-        builder.set_scene_idxs([i])
-        material = RenderMaterial(base_color=_linear(spec.colour), roughness=0.6, specular=0.3)
-        x, _, z = spec.half_size
-        if spec.shape == "box":
-            builder.add_box_collision(half_size=spec.half_size)
-            builder.add_box_visual(half_size=spec.half_size, material=material)
-        elif spec.shape == "cylinder":
-            builder.add_cylinder_collision(_CYLINDER_UPRIGHT, x, z)
-            builder.add_cylinder_visual(_CYLINDER_UPRIGHT, x, z, material=material)
-        else:
-            builder.add_sphere_collision(radius=x)
-            builder._procedural_shapes.append(meshes.sphere(x, material))
-        builder.initial_pose = sapien.Pose([0.4 * k - 1.0, 1.5, z])
-        actor = builder.build(f"object{k}-{i}")
-        self.remove_from_state_dict_registry(actor)
-        return actor
+        building.tint_robot(self.agent.robot, self.scene_specs)
 
     def _load_scene(self, options: dict[str, Any]) -> None:
         """Build table, floor, wall and clutter of every scene."""
         for i, spec in enumerate(self.scene_specs):
-            self._build_table(i, spec)
-            self._build_room(i, spec)
-        self.objects: list[Actor] = []
-        for k in range(len(self.scene_specs[0].objects)):
-            parts = [self._build_object(k, i, spec.objects[k]) for i, spec in enumerate(self.scene_specs)]
-            merged = Actor.merge(parts, f"object{k}")
-            self.add_to_state_dict_registry(merged)
-            self.objects.append(merged)
+            building.build_room(self.scene, i, spec)
+        self.objects: list[Actor] = building.build_objects(self.scene, self.scene_specs)
 
     def _load_lighting(self, options: dict[str, Any]) -> None:
         """Put each scene's own lights into it."""
-        for i, (spec, scene) in enumerate(zip(self.scene_specs, self.scene.sub_scenes, strict=True)):
-            scene.render_system.ambient_light = spec.light.ambient
-            for direction, colour in zip(spec.light.directions, spec.light.colours, strict=True):
-                self.scene.add_directional_light(list(direction), list(colour), scene_idxs=[i])
+        for i, spec in enumerate(self.scene_specs):
+            building.add_lights(self.scene, i, spec.light)
 
     # ------------------------------------------------------------------------------------------------ episodes
     def reset(
@@ -311,10 +200,38 @@ class RandomExploration(BaseEnv):
         self.agent.controller.reset()
 
     def _initialize_episode(self, env_idx: torch.Tensor, options: dict[str, Any]) -> None:
-        """Place the robot and the objects of the scenes in ``env_idx`` by their episode seeds."""
-        joints = [joint for arm in self.agent.embodiment.arms for joint in arm.joints]
+        """Place the robot and the objects of the scenes in ``env_idx`` by their episode seeds.
+
+        On the CPU the start is then simulated until it is at rest, or would be: one that does not settle (an arm
+        touches the table, say) is drawn anew, from a seed that follows from the episode's. In a batch on a GPU scenes
+        cannot be simulated one at a time, and nothing is drawn anew.
+
+        Raises:
+            SceneError: if :data:`MAX_ATTEMPTS` starts would not settle.
+        """
         rows = [int(i) for i in env_idx]
-        starts = [sample_start(int(self._episode_seed[i]), self.scene_specs[i].objects, len(joints)) for i in rows]
+        for attempt in range(MAX_ATTEMPTS):
+            seeds = [start_seed(int(self._episode_seed[i]), attempt) for i in rows]
+            if attempt > 0:
+                renew_physics(self.scene)
+            self._place(rows, seeds)
+            self.resampled, self.start_seeds = attempt, seeds
+            if self.gpu_sim_enabled or self._settles():
+                return
+        raise SceneError(
+            f"the episode of seed {int(self._episode_seed[0])} in the scene of seed {self.scene_specs[0].seed} has no "
+            f"start at rest: {MAX_ATTEMPTS} were tried. Lower randomization.initial_pose_noise (now "
+            f"{self.randomization['initial_pose_noise']}), or randomization.num_objects and object_size"
+        )
+
+    def _place(self, rows: list[int], seeds: list[int]) -> None:
+        """Put robot and objects of scenes ``rows`` where their seeds say, all of them still."""
+        joints = [joint for arm in self.agent.embodiment.arms for joint in arm.joints]
+        noise = self.randomization["initial_pose_noise"]
+        starts = [
+            sample_start(seed, self.scene_specs[i].objects, len(joints), noise)
+            for i, seed in zip(rows, seeds, strict=True)
+        ]
         qpos = np.tile(self.agent.keyframes["rest"].qpos, (len(rows), 1))
         qpos[:, self.agent.joint_indices(joints)] += np.stack([start.arm_noise for start in starts])
         self.agent.reset(torch.from_numpy(qpos).to(self.device))
@@ -323,6 +240,15 @@ class RandomExploration(BaseEnv):
             actor.set_pose(Pose.create(pose))
             actor.set_linear_velocity(torch.zeros(len(rows), 3, device=self.device))
             actor.set_angular_velocity(torch.zeros(len(rows), 3, device=self.device))
+
+    def _settles(self) -> bool:
+        """Simulate the only scene for a moment and say whether it is at rest; see :func:`settles`."""
+        return settles(self.scene.px, self.bodies, self.agent.robot._objs[0])
+
+    @property
+    def bodies(self) -> list[sapien.physx.PhysxRigidDynamicComponent]:
+        """The objects of the first scene, as SAPIEN's own bodies."""
+        return [actor._bodies[0] for actor in self.objects]
 
     def evaluate(self) -> dict[str, torch.Tensor]:
         """Return ``success``, false (exploring has no goal), and whether commanded poses were reachable."""

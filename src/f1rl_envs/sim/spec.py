@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from f1rl_envs.sim import embodiments
+from f1rl_envs.sim import embodiments, randomization
 from f1rl_envs.sim.control import modes
 from f1rl_envs.spec import EnvSpec
 
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 CAMERAS = ("head", "wrist")
-MAX_OBJECTS = 12
-"""More than this do not fit on the table without touching each other."""
+FOVS = (0.2, 2.4)
+"""Least and most vertical field of view, in radians."""
 
 
 def check_simulation(config: Mapping[str, Any]) -> Iterator[str]:
@@ -22,6 +22,10 @@ def check_simulation(config: Mapping[str, Any]) -> Iterator[str]:
     cameras, scale = list(config["camera"]["names"]), config["control"]["action_scale"]
     if not cameras or len(set(cameras)) != len(cameras) or not set(cameras) <= set(CAMERAS):
         yield f"camera.names={cameras}: must be one or more of {', '.join(CAMERAS)}, each once"
+    for key in ("head_fov", "wrist_fov"):
+        fov = config["camera"][key]
+        if fov is not None and not FOVS[0] <= fov <= FOVS[1]:
+            yield f"camera.{key}={fov}: must be from {FOVS[0]} to {FOVS[1]} radians, or null for the robot's own"
     if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", str(config["render_device"])):
         yield f"env.render_device={config['render_device']!r}: must be auto, cpu or cuda:N"
     ranges = {
@@ -50,13 +54,6 @@ def _check_robot(config: Mapping[str, Any]) -> Iterator[str]:
     yield from (f"control.{fault}" for fault in modes.faults(config["control"]))
 
 
-def _check_randomization(config: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what is wrong with what differs between scenes."""
-    low, high = config["randomization"]["num_objects"]
-    if not 0 <= low <= high <= MAX_OBJECTS:
-        yield f"randomization.num_objects={[low, high]}: must rise and lie from 0 to {MAX_OBJECTS}"
-
-
 def check(config: Mapping[str, Any]) -> None:
     """Refuse an impossible configuration, naming everything that is wrong with it at once.
 
@@ -65,7 +62,8 @@ def check(config: Mapping[str, Any]) -> None:
     Raises:
         ValueError: naming each key, what was given and what is allowed.
     """
-    faults = [*_check_robot(config), *check_simulation(config), *_check_randomization(config)]
+    scenes = (f"randomization.{fault}" for fault in randomization.faults(config["randomization"]))
+    faults = [*_check_robot(config), *check_simulation(config), *scenes]
     if faults:
         raise ValueError("the configuration of random_exploration is wrong:\n  " + "\n  ".join(faults))
 
