@@ -66,6 +66,6 @@ class ClockCallback(lightning.Callback):
         }
 
     def crossed(self, every: int) -> bool:
-        """Return whether the weights were just updated, and a multiple of ``every`` episodes ended since the last update."""
+        """Return whether an update was just made, and a multiple of ``every`` episodes ended since the one before."""
         before, now = self._episodes_at_update
         return self.updated and now // every != before // every
