@@ -105,6 +105,7 @@ class EpisodeRecords(lightning.Callback):
                 "env_step": record["env_step"],
                 "loss": record["avg_loss"],
                 "accuracy": record["avg_acc"],
+                "reward": record["episode_reward"],
                 "learning_rate": record["lr"],
             }
         )

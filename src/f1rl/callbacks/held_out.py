@@ -25,6 +25,7 @@ class HeldOutEvaluation(lightning.Callback):
         """Evaluate on ``episodes`` every ``every`` training episodes."""
         self._clock, self._episodes, self._every = clock, episodes, every
         self._history, self._scalars = history, scalars
+        self._reward = sum(float(e.episode.reward.sum()) for e in episodes) / len(episodes)
         self.latest: dict[str, float] = dict(history.val[-1]) if history.val else {}
         """The newest metrics."""
 
@@ -45,6 +46,7 @@ class HeldOutEvaluation(lightning.Callback):
         metrics = module.evaluate(self._episodes)
         clock = {"step": clocks.optimizer_step, "epoch": 0, **clocks.as_dict()}
         entry = {**clock, "eval_loss": metrics["loss"], "val_loss": metrics["loss"]}
+        entry["val_reward"] = self._reward
         entry |= {f"val_{key}": value for key, value in metrics.items()}
         entry["seconds"] = time.perf_counter() - started
         self.latest = entry

@@ -23,11 +23,12 @@ from f1rl.launch.rundir import RunDirectory
 from f1rl.records.clocks import Clocks
 from f1rl.records.jsonl import JsonlWriter
 from f1rl.records.media import MediaWriter
-from f1rl.records.training_log import TrainingLog
+from f1rl.records.training_log import SUPERVISED, TrainingLog, common_config
 from f1rl.rollout.datamodule import RolloutDataModule
 from f1rl.rollout.source import TokenizedEpisode
 
-VALIDATION_METRIC = "val_loss"
+_SHAPES = {"teacher": SUPERVISED}
+"""What each phase writes into ``training_log.json``."""
 
 
 @dataclass
@@ -59,7 +60,8 @@ def record(
     clocks = Clocks(**saved["clocks"]) if saved else Clocks()
     clock = ClockCallback(clocks, directory.segment, lambda: data.waited)
     metrics = directory.checkpoint.metrics if directory.checkpoint else None
-    history = TrainingLog(directory.path / "training_log.json", config, VALIDATION_METRIC, metrics)
+    log_path, shape = directory.path / "training_log.json", _SHAPES[cfg.phase.name]
+    history = TrainingLog(log_path, common_config(config), shape, metrics)
 
     writer = JsonlWriter(
         directory.path / "episode_metrics.jsonl",

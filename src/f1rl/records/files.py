@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from pathlib import Path
 from typing import Any
+
+import orjson
 
 from f1rl.errors import EnvironmentFailure
 
@@ -42,7 +43,7 @@ def write_atomically(path: Path, data: bytes) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     """Write ``value`` as JSON, atomically; not-a-number becomes ``null`` because JSON has no word for it."""
-    write_atomically(path, (json.dumps(finite(value), indent=2, allow_nan=False) + "\n").encode())
+    write_atomically(path, orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
 
 
 def finite(value: Any) -> Any:
