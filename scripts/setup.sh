@@ -81,6 +81,12 @@ missing_packages() {
     fi
 }
 
+# Prints the packages that only tests need: a browser for the pages, jq for the documented one-liners.
+missing_test_packages() {
+    command -v chromium >/dev/null || command -v google-chrome >/dev/null || echo chromium
+    command -v jq >/dev/null || echo jq
+}
+
 new_enough_mesa_offered() {
     local version
     while read -r version; do
@@ -158,6 +164,18 @@ install_packages() {
     apt install --no-install-recommends ${options[@]+"${options[@]}"} "${packages[@]}" || return 1
 }
 
+test_packages() {
+    local missing
+    mapfile -t missing < <(missing_test_packages)
+    [ ${#missing[@]} -gt 0 ] || return 0
+    if may_install; then
+        install_packages "${missing[@]}" || say "warning: installing the packages failed"
+        mapfile -t missing < <(missing_test_packages)
+        [ ${#missing[@]} -gt 0 ] || return 0
+    fi
+    say "note: some tests are skipped without ${missing[*]}"
+}
+
 system_packages() {
     local missing
     mapfile -t missing < <(missing_packages)
@@ -202,5 +220,6 @@ virtual_environment() {
 }
 
 system_packages
+test_packages
 virtual_environment
 say "ready: .venv/bin/python -m f1rl --help"

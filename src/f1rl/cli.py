@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -17,6 +18,9 @@ from f1rl_envs.errors import EnvError
 COMMANDS = {
     "train": ("f1rl.cli:train", "train one phase; what happens when no command is given"),
     "doctor": ("f1rl.tools.doctor.command:doctor", "what works on this machine, and what to do about the rest"),
+    "runs": ("f1rl.tools.runs:main", "list runs with status, progress and best result"),
+    "report": ("f1rl.tools.report:main", "summary, curves, tables or an HTML page of one run"),
+    "compare": ("f1rl.tools.compare:main", "differences and results of several runs, seeds taken together"),
 }
 """Each command's function ``(words) -> exit code`` as ``module:name``, imported only when called, and its summary."""
 
@@ -61,6 +65,9 @@ def main(argv: Sequence[str]) -> int:
         return _explain(error, error.exit_code, argv)
     except EnvError as error:
         return _explain(error, EnvironmentFailure.exit_code, argv)
+    except BrokenPipeError:  # `... | head` has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except OSError as error:
         return _explain(error, EnvironmentFailure.exit_code, argv)
     except KeyboardInterrupt as error:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import orjson
 
@@ -16,13 +17,18 @@ _MARK = 256  # bytes before the position that must still be the same, or the fil
 class JsonlFollower:
     """Reader that remembers how far it has come."""
 
-    def __init__(self, path: Path) -> None:
-        """Follow ``path``, which may not exist yet."""
+    def __init__(self, path: Path, tail: int | None = None) -> None:
+        """Follow ``path``, which may not exist yet.
+
+        Args:
+            path: the file.
+            tail: bytes at the end with which to begin, from the first whole line in them; None: all.
+        """
         self.damaged = 0
         """Lines that are no JSON object and were left out."""
         self.torn = False
         """Whether the file ends inside a record: its writer is at it, or was killed there."""
-        self._path = path
+        self._path, self._tail = path, tail
         self._position = 0
         self._mark = b""
 
@@ -44,6 +50,8 @@ class JsonlFollower:
         except FileNotFoundError:
             return
         with file:
+            if self._tail is not None:
+                self._position, self._tail = _line_near(file, self._tail), None
             file.seek(self._position)
             rest = b""
             while block := file.read(_BLOCK):
@@ -74,6 +82,16 @@ class JsonlFollower:
         good = [record for record in records if type(record) is dict]
         self.damaged += len(records) - len(good)
         return good
+
+
+def _line_near(file: BinaryIO, tail: int) -> int:
+    """Return where the first line begins that lies wholly in the last ``tail`` bytes."""
+    size = file.seek(0, os.SEEK_END)
+    if size <= tail:
+        return 0
+    file.seek(size - tail - 1)
+    file.readline()
+    return file.tell()
 
 
 def _parse(line: bytes) -> dict[str, Any] | None:

@@ -23,6 +23,7 @@ from f1rl.records.table import MetricTable
 
 RUN_FILE, LOG_FILE, EPISODE_FILE = "run.json", "training_log.json", "episode_metrics.jsonl"
 
+_TAIL = 2**16  # bytes
 _NUMBER = re.compile(r"(\d+)(?!.*\d)")  # the last number of a name
 
 
@@ -47,13 +48,19 @@ class Progress:
 class RunRecords:
     """What a run directory, or a lone ``training_log.json``, said at the last :meth:`refresh`."""
 
-    def __init__(self, path: Path | str) -> None:
-        """Read ``path``: a run directory, or a file in the format of ``training_log.json``.
+    def __init__(self, path: Path | str, *, newest_only: bool = False) -> None:
+        """Read a run.
+
+        Args:
+            path: a run directory, or a file in the format of ``training_log.json``.
+            newest_only: begin with the newest hundred or so records, which is enough to say how a run stands.
 
         Raises:
             ConfigError: there is no run at ``path``.
         """
         path = Path(path)
+        if path.name == LOG_FILE and path.is_file():
+            path = path.parent
         self.directory = path if path.is_dir() else path.parent
         self.info: dict[str, Any] = {}
         """``run.json``: identity, status, versions, devices, timings; empty for other programs' logs."""
@@ -67,7 +74,7 @@ class RunRecords:
         """What cannot be read, one sentence each."""
         self._log_path = self.directory / LOG_FILE if path.is_dir() else path
         self._has_directory = path.is_dir()
-        self._episodes = JsonlFollower(self.directory / EPISODE_FILE)
+        self._episodes = JsonlFollower(self.directory / EPISODE_FILE, _TAIL if newest_only else None)
         self._seen: dict[Path, tuple[int, ...]] = {}
         self._unreadable: dict[str, str] = {}
         if not is_run(path):

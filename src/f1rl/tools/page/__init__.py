@@ -1,0 +1,1 @@
+"""Self-contained HTML pages: what a report and a comparison have in common."""

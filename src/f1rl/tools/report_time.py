@@ -1,0 +1,41 @@
+"""Where the time of a run went."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from f1rl.records.reader import RunRecords
+from f1rl.records.status import age
+from f1rl.tools.page.render import Section, fragment
+
+
+def time_ledger(run: RunRecords) -> Section | None:
+    """Return the section; None if nothing was timed."""
+    spent = ledger(run)
+    total = sum(spent.values())
+    parts = [
+        {"name": name, "seconds": f"{seconds:.3f}", "text": age(seconds), "percent": f"{100 * seconds / total:.0f}"}
+        for name, seconds in spent.items()
+        if seconds > 0
+    ]
+    startup = [(name.replace("_", " "), f"{seconds:.2f}") for name, seconds in run.info.get("timings", {}).items()]
+    if not parts and not startup:
+        return None
+    return Section("time", "Time", fragment("time", parts=parts, startup=startup))
+
+
+def ledger(run: RunRecords) -> dict[str, float]:
+    """Return seconds by what they were spent on, over all segments; empty if the records do not say it.
+
+    ``training`` is the rest: it includes encoding frames, writing records and saving checkpoints.
+    """
+    train, val = run.train, run.val
+    if "wall_time" not in train or "wait_env_share" not in train:
+        return {}
+    segment = train.column("segment") if "segment" in train else np.zeros(len(train))
+    ends = np.append(np.flatnonzero(np.diff(segment)), len(train) - 1)  # the last record of each segment
+    wall, share = train.column("wall_time")[ends], train.column("wait_env_share")[ends]
+    waiting = float(np.nansum(wall * share))
+    evaluating = float(np.nansum(val.column("seconds"))) if "seconds" in val else 0.0
+    rest = max(float(np.nansum(wall)) - waiting - evaluating, 0.0)
+    return {"training": rest, "waiting for episodes": waiting, "evaluation": evaluating}
