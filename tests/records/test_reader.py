@@ -13,39 +13,20 @@ from f1rl.records.files import write_json
 from f1rl.records.jsonl import JsonlWriter
 from f1rl.records.process import this_process
 from f1rl.records.reader import RunRecords, find_runs
-
-
-def episode(number: int, **more: object) -> dict:
-    return {"episode": number, "avg_loss": 5 - number / 10, "timestamp": 100.0 + 2 * number, "segment": 0, **more}
-
-
-def make_run(directory: Path, episodes: int = 10, **info: object) -> JsonlWriter:
-    """Write a run of ``episodes`` of 40 with one evaluation, and return the writer of its episodes."""
-    directory.mkdir(parents=True)
-    identity = {"id": "abc", "name": "mine", "phase": "teacher", "status": "training", "updated": 100.0}
-    write_json(directory / "run.json", {**identity, "process": this_process(directory), **info})
-    (directory / "config.yaml").write_text("seed: 3\nphase:\n  num_episodes: 40\n  learning_rate: 3.0e-04\n")
-    best = {"step": 5, "episode": 8, "val_loss": 4.0, "path": "checkpoint-8"}
-    log = {"config": {"seed": 3}, "train_history": [], "val_history": [best], "best_checkpoint": best}
-    write_json(directory / "training_log.json", log)
-    for name in ("checkpoint-10", "checkpoint-8", "samples", "videos"):
-        (directory / name).mkdir()
-    (directory / "samples" / "episode_0010_pred_vs_gt.png").touch()
-    writer = JsonlWriter(directory / "episode_metrics.jsonl")
-    for number in range(1, episodes + 1):
-        writer.write(episode(number))
-    return writer
+from records_support import add_media, episode, make_run
 
 
 def test_a_run_that_is_going_on_is_followed(tmp_path: Path) -> None:
     with make_run(tmp_path / "run") as writer:
+        add_media(tmp_path / "run")
         run = RunRecords(tmp_path / "run")
         assert (run.name, run.phase, run.status().name) == ("mine", "teacher", "training")
         assert run.config["phase"]["learning_rate"] == 3e-4
         assert len(run.train) == 10
-        assert run.val.column("val_loss").tolist() == [4.0]
-        assert run.best["path"] == "checkpoint-8"
-        assert [path.name for path in run.checkpoints()] == ["checkpoint-8", "checkpoint-10"]
+        assert run.val.column("val_loss").tolist() == [4.5, 4.0]
+        assert Path(run.best["path"]).name == "checkpoint-10"
+        assert [path.name for path in run.checkpoints()] == ["checkpoint-5", "checkpoint-10"]
+        assert [path.name for path in run.videos()] == ["episode_0010.mp4"]
         assert [path.name for path in run.samples()] == ["episode_0010_pred_vs_gt.png"]
         progress = run.progress()
         assert (progress.done, progress.total, progress.share) == (10, 40, 0.25)
@@ -83,6 +64,25 @@ def test_a_copy_is_read_but_not_taken_for_the_run_itself(tmp_path: Path) -> None
     run = RunRecords(tmp_path / "copy")
     assert len(run.train) == 10
     assert run.status().name == "unknown"
+
+
+def test_the_newest_records_are_enough_to_say_how_a_run_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("f1rl.records.reader._TAIL", 1500)
+    with make_run(tmp_path / "run", episodes=30) as writer:
+        run = RunRecords(tmp_path / "run", newest_only=True)
+        first = run.train.column("episode")[0]
+        assert run.train.column("episode").tolist() == list(range(int(first), 31))
+        assert first > 20
+        assert run.progress() == RunRecords(tmp_path / "run").progress()
+        writer.write(episode(31))
+        assert run.refresh()
+        assert run.train.last["episode"] == 31
+
+
+def test_a_log_beside_a_run_file_is_that_run(tmp_path: Path) -> None:
+    make_run(tmp_path / "run").close()
+    run = RunRecords(tmp_path / "run" / "training_log.json")
+    assert (run.name, len(run.train)) == ("mine", 10)
 
 
 def test_damage_is_named_and_the_rest_is_read(tmp_path: Path) -> None:
@@ -135,7 +135,7 @@ def test_where_there_is_no_run_the_error_says_what_to_do(tmp_path: Path) -> None
 def test_runs_are_found_below_a_folder_but_not_inside_runs(tmp_path: Path) -> None:
     for name in ("outputs/b", "outputs/a", "multirun/sweep/1_seed=1", "multirun/sweep/0_seed=0"):
         make_run(tmp_path / name).close()
-    (tmp_path / "outputs" / "a" / "checkpoint-8" / "run.json").touch()
+    (tmp_path / "outputs" / "a" / "checkpoint-5" / "run.json").touch()
     (tmp_path / "outputs" / ".hidden").mkdir()
     (tmp_path / "outputs" / ".hidden" / "run.json").touch()
     found = [str(path.relative_to(tmp_path)) for path in find_runs(tmp_path)]
