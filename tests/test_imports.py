@@ -204,7 +204,7 @@ def test_no_error_is_swallowed(module: str) -> None:
         ("f1rl.config.schema", "from f1rl.models.f1 import F1Model"),
         ("f1rl.cli", "from f1rl.launch.build import build_data"),
         ("f1rl.newcomer", "import torch"),
-        ("f1rl.launch.run", "from f1rl.tools.report import report"),
+        ("f1rl.launch.run", "from f1rl.tools.report import page"),
     ],
 )
 def test_a_violation_is_found(module: str, source: str) -> None:

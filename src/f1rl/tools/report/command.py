@@ -9,7 +9,7 @@ from f1rl.errors import UsageError
 from f1rl.records.metrics import shared_clocks
 from f1rl.records.reader import RunRecords
 from f1rl.tools.arguments import Parser
-from f1rl.tools.summary import text_summary
+from f1rl.tools.report.summary import text_summary
 
 
 def main(words: Sequence[str]) -> int:
@@ -30,15 +30,15 @@ def main(words: Sequence[str]) -> int:
     asked = options.plots or options.csv or options.html
     written: list[Path] = []
     if (options.plots or (options.output and not asked)) and not options.no_plot:
-        from f1rl.tools.plots import write_plots
+        from f1rl.tools.report.plots import write_plots
 
         written += write_plots(run, folder, clock)
     if options.csv:
-        from f1rl.tools.export import write_csv
+        from f1rl.tools.report.export import write_csv
 
         written += write_csv(run, folder)
     if options.html:
-        from f1rl.tools.report_page import write_page
+        from f1rl.tools.report.page import write_page
 
         written.append(write_page(run, folder / "report.html", clock))
     for path in written:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from f1rl.tools.arguments import Parser
-from f1rl.tools.comparison import Comparison, Group, compare, load
+from f1rl.tools.compare.comparison import Comparison, best_text, compare, load, rows
 from f1rl.tools.words import number
 
 _COLUMNS, _ROWS = 6, 20  # configurations that a terminal shows side by side, and their differences
@@ -47,18 +46,10 @@ def main(words: Sequence[str]) -> int:
         _write_csv(comparison, options.csv)
         print(f"wrote {options.csv}")
     if options.output:
-        from f1rl.tools.compare_page import write_page
+        from f1rl.tools.compare.page import write_page
 
         print(f"wrote {write_page(comparison, options.output)}")
     return 0
-
-
-def best_text(group: Group) -> str:
-    """Return mean and confidence interval of a group's best values."""
-    if group.best is None:
-        return "n/a"
-    mean, half = group.best
-    return number(mean) if half != half else f"{number(mean)} ± {number(half)}"
 
 
 def ranking(comparison: Comparison) -> Table:
@@ -96,26 +87,6 @@ def differences(comparison: Comparison) -> Table:
             "configurations; --csv and --output have all"
         )
     return table
-
-
-def rows(comparison: Comparison) -> Iterator[dict[str, Any]]:
-    """Yield what is known of each run: its rank, where it lies, its results and what sets it apart."""
-    for place, group in enumerate(comparison.groups, 1):
-        for result in group.results:
-            run = result.run
-            yield {
-                "rank": place if group.best else None,
-                "configuration": group.label,
-                "run": str(run.directory),
-                "name": run.name,
-                "seed": result.seed,
-                "status": run.status().name,
-                "done": run.progress().done,
-                f"best_{comparison.quantity}": result.best,
-                f"best_at_{comparison.clock or 'record'}": result.best_at,
-                f"last_{comparison.quantity}": result.last,
-                **{key: result.settings.get(key) for key in comparison.differences},
-            }
 
 
 def _write_csv(comparison: Comparison, path: Path) -> None:

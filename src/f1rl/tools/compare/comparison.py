@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +15,7 @@ from f1rl.errors import ConfigError, UsageError
 from f1rl.records.metrics import CLOCKS, Curve, best_result, panels, points, quantity, shared_clocks
 from f1rl.records.reader import RunRecords, find_runs
 from f1rl.records.statistics import mean_interval
-from f1rl.tools.words import flatten, value_text
+from f1rl.tools.words import flatten, number, value_text
 
 # What may differ between runs that are taken for seeds of one configuration: it changes what is written and how fast
 # data comes, not what is learned.
@@ -127,6 +127,34 @@ def validation_curve(run: RunRecords, wanted: str) -> Curve | None:
     panel = next((panel for panel in panels(run) if panel.key == wanted), None)
     found = (curve for curve in panel.curves if curve.history == "val" and not curve.is_reference) if panel else ()
     return next(iter(found), None)
+
+
+def best_text(group: Group) -> str:
+    """Return mean and confidence interval of a group's best values."""
+    if group.best is None:
+        return "n/a"
+    mean, half = group.best
+    return number(mean) if half != half else f"{number(mean)} ± {number(half)}"
+
+
+def rows(comparison: Comparison) -> Iterator[dict[str, Any]]:
+    """Yield what is known of each run: its rank, where it lies, its results and what sets it apart."""
+    for place, group in enumerate(comparison.groups, 1):
+        for result in group.results:
+            run = result.run
+            yield {
+                "rank": place if group.best else None,
+                "configuration": group.label,
+                "run": str(run.directory),
+                "name": run.name,
+                "seed": result.seed,
+                "status": run.status().name,
+                "done": run.progress().done,
+                f"best_{comparison.quantity}": result.best,
+                f"best_at_{comparison.clock or 'record'}": result.best_at,
+                f"last_{comparison.quantity}": result.last,
+                **{key: result.settings.get(key) for key in comparison.differences},
+            }
 
 
 def _clock(runs: Sequence[RunRecords], wanted: str | None) -> str | None:

@@ -14,8 +14,8 @@ from f1rl.records.statistics import Summary, summarise
 from f1rl.records.status import age
 from f1rl.tools.page.figures import Figure, Trace, drawing_note, noisy_trace, plain_trace
 from f1rl.tools.page.render import Section, fragment, write_document
-from f1rl.tools.report_media import media
-from f1rl.tools.report_time import time_ledger
+from f1rl.tools.report.media import media
+from f1rl.tools.report.time_spent import time_ledger
 from f1rl.tools.words import config_groups, number, value_text
 
 

@@ -11,8 +11,7 @@ import numpy as np
 from f1rl.records.metrics import Curve, is_minor, panels, points
 from f1rl.records.reader import RunRecords
 from f1rl.records.statistics import mean_interval, reduce
-from f1rl.tools.compare import best_text, rows
-from f1rl.tools.comparison import Comparison, Group
+from f1rl.tools.compare.comparison import Comparison, Group, best_text, rows
 from f1rl.tools.page.figures import Figure, Trace
 from f1rl.tools.page.render import Section, fragment, write_document
 from f1rl.tools.words import number

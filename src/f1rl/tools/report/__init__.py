@@ -1,0 +1,1 @@
+"""One run as text, pictures, tables or a page."""
