@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from f1rl_envs.sim.embodiments.base import Arm, CameraMount, CameraView, Embodiment, Finger
 from f1rl_envs.sim.embodiments.franka import FRANKA
+from f1rl_envs.sim.embodiments.so101 import SO101
+from f1rl_envs.sim.embodiments.ur5 import UR5
+from f1rl_envs.sim.embodiments.vx300s import VX300S
+from f1rl_envs.sim.embodiments.xarm7 import XARM7
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-ARMS: dict[str, Arm] = {arm.name: arm for arm in (FRANKA,)}
+ARMS: dict[str, Arm] = {arm.name: arm for arm in (FRANKA, XARM7, UR5, SO101, VX300S)}
 """Every single arm by the name that the configuration uses."""
 DISTANCES = (0.2, 1.2)
 """Least and most distance between the bases of a pair: they must neither overlap nor leave the table."""

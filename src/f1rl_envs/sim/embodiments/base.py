@@ -16,6 +16,25 @@ from f1rl_envs.sim.embodiments.compose import compose
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
 
 
+def _quaternion(rotation: np.ndarray) -> tuple[float, float, float, float]:
+    """Return ``w, x, y, z`` of a rotation matrix ``[3, 3]``.
+
+    The quaternion is the eigenvector of the largest eigenvalue of a symmetric matrix made of its entries, which is
+    well defined for every rotation (Bar-Itzhack, 2000).
+    """
+    r = rotation
+    k = np.array(
+        [
+            [r[0, 0] + r[1, 1] + r[2, 2], r[2, 1] - r[1, 2], r[0, 2] - r[2, 0], r[1, 0] - r[0, 1]],
+            [r[2, 1] - r[1, 2], r[0, 0] - r[1, 1] - r[2, 2], r[0, 1] + r[1, 0], r[0, 2] + r[2, 0]],
+            [r[0, 2] - r[2, 0], r[0, 1] + r[1, 0], r[1, 1] - r[0, 0] - r[2, 2], r[1, 2] + r[2, 1]],
+            [r[1, 0] - r[0, 1], r[0, 2] + r[2, 0], r[1, 2] + r[2, 1], r[2, 2] - r[0, 0] - r[1, 1]],
+        ]
+    )
+    w, x, y, z = np.linalg.eigh(k)[1][:, -1]
+    return float(w), float(x), float(y), float(z)
+
+
 @dataclass(frozen=True)
 class CameraMount:
     """A camera fixed to a link of the robot."""
@@ -28,6 +47,29 @@ class CameraMount:
     """Orientation in the link's frame as ``w, x, y, z``; the camera looks along its own +x, +z is up."""
     fov: float
     """Vertical field of view."""
+
+    @classmethod
+    def looking(
+        cls,
+        link: str,
+        position: tuple[float, float, float],
+        forward: tuple[float, float, float],
+        up: tuple[float, float, float],
+        fov: float,
+    ) -> CameraMount:
+        """Return a camera that looks along ``forward``, with ``up`` upwards in its picture, both in the link's frame.
+
+        Args:
+            link: as :attr:`link`.
+            position: as :attr:`position`.
+            forward: any length.
+            up: any length; only its part across ``forward`` counts.
+            fov: as :attr:`fov`.
+        """
+        x = np.array(forward) / np.linalg.norm(forward)
+        z = np.array(up) - x * np.dot(x, up)
+        z /= np.linalg.norm(z)
+        return cls(link, position, _quaternion(np.stack([x, np.cross(z, x), z], axis=1)), fov)
 
 
 @dataclass(frozen=True)
@@ -79,13 +121,17 @@ class Arm:
     head_camera: CameraView
     """The view of the room that shows this arm and its working area."""
     stiffness: float
-    """Drive stiffness of the arm's joints in N m/rad, and of the fingers (N/m where they slide)."""
+    """Drive stiffness of the arm's joints in N m/rad."""
     damping: float
-    """Drive damping of the same in N m s/rad (N s/m)."""
+    """Drive damping of the same in N m s/rad."""
     force_limit: float
     """Largest drive torque of a joint in N m."""
+    finger_stiffness: float
+    """Drive stiffness of a finger in N/m (N m/rad of a jaw that turns)."""
+    finger_damping: float
+    """Drive damping of the same in N s/m (N m s/rad)."""
     finger_force_limit: float
-    """Largest drive force of a finger in N (N m where it turns)."""
+    """Largest drive force of a finger in N (N m)."""
     base_position: tuple[float, float, float]
     """Where the base stands; it faces +x."""
     prefix: str = ""
@@ -95,11 +141,6 @@ class Arm:
     def gripper_limits(self) -> tuple[float, float]:
         """Position of the first finger when closed and when open."""
         return self.fingers[0].closed, self.fingers[0].open
-
-    @property
-    def joint_limits(self) -> np.ndarray:
-        """``float32 [J + 1, 2]``: the arm's joints, then the gripper as one entry (closed, open)."""
-        return np.array([*self.limits, self.gripper_limits], np.float32)
 
     def placed(self, prefix: str, y: float) -> Arm:
         """Return this arm as a part of a pair: moved sideways, all its names beginning with ``prefix``."""

@@ -1,18 +1,14 @@
-"""The Franka Panda, 7 joints and a parallel gripper."""
+"""The Franka Panda, 7 joints and a parallel gripper.
+
+**Gains**: of a commanded change of all joints, 60 % is done within its own control step of 50 ms and 89 % by the end of
+the next, so that what an action does shows in the very next picture; the overshoot is at most 6 %. Under random targets
+of steps up to 0.03 rad the lag is 0.006 rad on average and 0.019 rad at most (``python -m benchmarks.tracking``).
+ManiSkill's stiffness of 1000 and damping of 100 do 39 % and 63 %.
+"""
 
 from __future__ import annotations
 
-import numpy as np
-
 from f1rl_envs.sim.embodiments.base import ASSETS, Arm, CameraMount, CameraView, Finger
-
-_CAMERA_TILT = 0.26
-"""The camera looks along the fingers, tilted towards them by this angle.
-
-The hand's frame has z along the approach and y along the fingers' opening. A rotation of ``-90 degrees - tilt`` about y
-turns the camera's +x from the hand's x to its z and beyond, towards -x, where the fingers are.
-"""
-_HALF_TURN = (-np.pi / 2 - _CAMERA_TILT) / 2
 
 FRANKA = Arm(
     name="franka",
@@ -32,13 +28,16 @@ FRANKA = Arm(
     finger_links=("panda_leftfinger", "panda_rightfinger"),
     tcp_link="panda_hand_tcp",
     tcp_offset=(0.0, 0.0, 0.0),
-    wrist_camera=CameraMount(
-        "panda_hand", (0.08, 0.0, 0.01), (float(np.cos(_HALF_TURN)), 0.0, float(np.sin(_HALF_TURN)), 0.0), fov=1.3
+    # The hand's z is the approach. The camera looks along the fingers, tilted towards them by 0.26 rad.
+    wrist_camera=CameraMount.looking(
+        "panda_hand", (0.08, 0.0, 0.01), forward=(-0.257, 0.0, 0.966), up=(-1.0, 0.0, 0.0), fov=1.3
     ),
     head_camera=CameraView(eye=(0.92, 0.32, 0.72), target=(-0.1, -0.02, 0.2), fov=0.95),
     stiffness=4e3,
     damping=2e2,
     force_limit=100.0,
+    finger_stiffness=4e3,
+    finger_damping=2e2,
     finger_force_limit=100.0,
     base_position=(-0.5, 0.0, 0.0),
 )

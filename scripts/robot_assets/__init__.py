@@ -1,0 +1,1 @@
+"""What ``scripts/build_robot_assets.py`` is made of; needs the extra ``assets``, and the simulator."""
