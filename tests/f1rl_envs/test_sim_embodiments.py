@@ -6,12 +6,14 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
+from itertools import combinations, combinations_with_replacement
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 
 from f1rl_envs.sim.embodiments import ARMS, embodiment
+from f1rl_envs.sim.embodiments.collisions import collision_masks, ignored_pairs
 from f1rl_envs.sim.embodiments.compose import compose
 
 
@@ -59,14 +61,34 @@ def test_a_pair_has_every_part_of_both_arms_once(tmp_path, monkeypatch):
         assert {arm.prefix + name for name in alone} <= set(links)
         assert {arm.tcp_link, arm.wrist_camera.link, *arm.finger_links} <= set(links)
         assert {*arm.joints, *(finger.joint for finger in arm.fingers)} <= set(joints)
-    ignored = ElementTree.parse(pair.urdf.with_suffix(".srdf")).getroot().findall("disable_collisions")
-    assert ignored
-    for element in ignored:  # never between the arms
-        names = element.get("link1"), element.get("link2")
-        assert all(n.startswith("left_") for n in names) or all(n.startswith("right_") for n in names)
     for mesh in ElementTree.parse(pair.urdf).getroot().iter("mesh"):
         assert (pair.urdf.parent / mesh.get("filename")).is_file()
     assert list(pair.wrist_cameras) == ["wrist", "wrist_right"]
+
+
+@pytest.mark.parametrize("names", list(combinations_with_replacement(ARMS, 2)))
+def test_links_of_a_pair_pass_through_those_that_they_may_and_no_others(names):
+    arms = embodiment({"arms": names, "distance": 0.7}).arms
+    masks = collision_masks(arms)
+    assert max(masks.values()) < 2**29
+    allowed = {
+        frozenset(arm.prefix + link for link in pair)
+        for arm in arms
+        for pair in ignored_pairs(arm.urdf.with_suffix(".srdf")) | joined_pairs(arm.urdf)
+    }
+    sharing = {frozenset(pair) for pair in combinations(masks, 2) if masks[pair[0]] & masks[pair[1]]}
+    assert sharing <= allowed
+    needed = {
+        frozenset(arm.prefix + link for link in pair)
+        for arm in arms
+        for pair in ignored_pairs(arm.urdf.with_suffix(".srdf")) - joined_pairs(arm.urdf)
+    }
+    assert needed <= sharing
+
+
+def joined_pairs(urdf):
+    joints = elements(urdf, "joint").values()
+    return {frozenset((joint.find("parent").get("link"), joint.find("child").get("link"))) for joint in joints}
 
 
 def test_many_may_compose_the_same_pair_at_once(tmp_path, monkeypatch):
@@ -75,7 +97,7 @@ def test_many_may_compose_the_same_pair_at_once(tmp_path, monkeypatch):
     with ThreadPoolExecutor(8) as pool:
         paths = set(pool.map(lambda _: compose(arms, "pair"), range(16)))
     (path,) = paths
-    assert sorted(file.suffix for file in path.parent.iterdir()) == [".srdf", ".urdf"]
+    assert list(path.parent.iterdir()) == [path]
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,18 @@ SIMULATOR_KEYS = ("sim_freq", "control_freq", "render_device")
 
 def find_contradictions(config: Config) -> list[str]:
     """Return one sentence for each rule that the configuration breaks, with the keys to change."""
-    rules = (_ranges, _environment, _control, _randomization, _pictures, _training, _processes, _ranks, _continuation)
+    rules = (
+        _ranges,
+        _environment,
+        _embodiment,
+        _control,
+        _randomization,
+        _pictures,
+        _training,
+        _processes,
+        _ranks,
+        _continuation,
+    )
     return [problem for rule in rules for problem in rule(config)]
 
 
@@ -102,6 +113,23 @@ def _simulator(env: Env) -> Iterator[str]:
         )
     if env.render_device is not None and not re.fullmatch(r"auto|cpu|cuda:\d+", env.render_device):
         yield f"env.render_device must be auto, cpu or cuda:N; got {env.render_device!r}"
+
+
+def _embodiment(config: Config) -> Iterator[str]:
+    robot = config.embodiment
+    arms, single = list(robot.arms), robot.single_arm
+    if len(arms) not in (1, 2):
+        yield f"embodiment.arms must name one arm, or the left and the right one of a pair; got {arms}"
+        return
+    if single != (len(arms) == 1):
+        yield (
+            f"embodiment.single_arm must be {str(not single).lower()} with embodiment.arms={arms}; "
+            f"got {str(single).lower()}"
+        )
+    if len(arms) == 1 and robot.distance is not None:
+        yield f"embodiment.distance must be null for a single arm; got {robot.distance}"
+    if len(arms) == 2 and robot.distance is None:
+        yield "embodiment.distance must be given for a pair, in metres between the bases; got null"
 
 
 def _control(config: Config) -> Iterator[str]:

@@ -1,9 +1,6 @@
-"""The robots as ManiSkill agents.
+"""The robots as ManiSkill agents, made from the table of embodiments.
 
-**Gains.** With stiffness 4000 and damping 200 the Panda does 62 % of a commanded delta within its own control step of
-50 ms and 87 % by the end of the next, so that what an action does shows in the very next picture; it overshoots by at
-most 6 %. ManiSkill's 1000 and 100 do 39 % and 63 %. Under random targets the lag is 0.006 rad on average and 0.02 rad
-at most, of steps up to 0.03 rad. Gravity is switched off for the links, as a robot's own compensation does.
+Gravity is switched off for the links, as a robot's own compensation does; each arm's module says how its gains do.
 """
 
 from __future__ import annotations
@@ -20,9 +17,10 @@ from mani_skill.agents.registration import REGISTERED_AGENTS, register_agent
 from f1rl_envs.sim.control import modes
 from f1rl_envs.sim.control.batched import arm_controller, reach_report
 from f1rl_envs.sim.embodiments import ARMS, Arm, Embodiment, embodiment
+from f1rl_envs.sim.embodiments.collisions import collision_masks
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 
 class RobotAgent(BaseAgent):
@@ -42,13 +40,23 @@ class RobotAgent(BaseAgent):
         super().__init__(*args, **kwargs)
 
     def _after_loading_articulation(self) -> None:
-        """Set the keyframe ``rest``; the order of the joints in a state is known only now."""
+        """Set the keyframe ``rest``, as the order of the joints is known only now, and a pair's collision groups."""
         robot = self.embodiment
+        if len(robot.arms) > 1:
+            self._set_collision_groups(collision_masks(robot.arms))
         qpos = np.zeros(self.robot.max_dof, np.float32)
         for arm in robot.arms:
             qpos[self.joint_indices(arm.joints)] = arm.home
             qpos[self.joint_indices([finger.joint for finger in arm.fingers])] = [f.open for f in arm.fingers]
         self.keyframes = {"rest": Keyframe(pose=sapien.Pose(robot.root_position), qpos=qpos)}
+
+    def _set_collision_groups(self, masks: Mapping[str, int]) -> None:
+        """Let links that share a bit pass through each other; the loader does this for a single arm."""
+        for link in self.robot.links:
+            for shape in (shape for body in link._objs for shape in body.collision_shapes):
+                groups = list(shape.get_collision_groups())
+                groups[2] |= masks.get(link.name, 0)
+                shape.set_collision_groups(groups)
 
     def joint_indices(self, names: Sequence[str]) -> list[int]:
         """Return where joints are in ``qpos``; in a pair, SAPIEN's order alternates between the arms."""
@@ -70,15 +78,18 @@ class RobotAgent(BaseAgent):
     def _gripper_controller(self, arm: Arm) -> PDJointPosControllerConfig:
         """All fingers of a gripper get the target of the first; they are equal in range and direction."""
         first, *others = arm.fingers
-        return PDJointPosMimicControllerConfig(
-            [finger.joint for finger in arm.fingers],
-            lower=first.closed,
-            upper=first.open,
-            mimic={finger.joint: {"joint": first.joint} for finger in others},
-            stiffness=arm.stiffness,
-            damping=arm.damping,
-            force_limit=arm.finger_force_limit,
-        )
+        names = [finger.joint for finger in arm.fingers]
+        settings = {
+            "lower": first.closed,
+            "upper": first.open,
+            "stiffness": arm.finger_stiffness,
+            "damping": arm.finger_damping,
+            "force_limit": arm.finger_force_limit,
+        }
+        if not others:
+            return PDJointPosControllerConfig(names, **settings)
+        mimic = {finger.joint: {"joint": first.joint} for finger in others}
+        return PDJointPosMimicControllerConfig(names, mimic=mimic, **settings)
 
     def set_action(self, action: torch.Tensor) -> None:
         """Hand a normalised action ``[N, A]`` to the controller.

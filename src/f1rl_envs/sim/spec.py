@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 CAMERAS = ("head", "wrist")
+"""Cameras of every robot."""
+PAIR_CAMERAS = (*CAMERAS, "wrist_right")
+"""Those of a pair: ``wrist`` is on the left hand, whose next picture is predicted."""
 FOVS = (0.2, 2.4)
 """Least and most vertical field of view, in radians."""
 
@@ -20,8 +23,9 @@ FOVS = (0.2, 2.4)
 def check_simulation(config: Mapping[str, Any]) -> Iterator[str]:
     """Yield what is wrong with the keys that every simulator environment has."""
     cameras, scale = list(config["camera"]["names"]), config["control"]["action_scale"]
-    if not cameras or len(set(cameras)) != len(cameras) or not set(cameras) <= set(CAMERAS):
-        yield f"camera.names={cameras}: must be one or more of {', '.join(CAMERAS)}, each once"
+    known = CAMERAS if len(config["embodiment"]["arms"]) == 1 else PAIR_CAMERAS
+    if not cameras or len(set(cameras)) != len(cameras) or not set(cameras) <= set(known):
+        yield f"camera.names={cameras}: must be one or more of {', '.join(known)}, each once"
     for key in ("head_fov", "wrist_fov"):
         fov = config["camera"][key]
         if fov is not None and not FOVS[0] <= fov <= FOVS[1]:
@@ -47,10 +51,7 @@ def check_simulation(config: Mapping[str, Any]) -> Iterator[str]:
 
 def _check_robot(config: Mapping[str, Any]) -> Iterator[str]:
     """Yield what is wrong with the robot and its control mode."""
-    robot = config["embodiment"]
-    yield from (f"embodiment.{fault}" for fault in embodiments.faults(robot))
-    if len(robot["arms"]) > 1:
-        yield f"embodiment.arms={list(robot['arms'])}: pairs are not built yet; name one arm"
+    yield from (f"embodiment.{fault}" for fault in embodiments.faults(config["embodiment"]))
     yield from (f"control.{fault}" for fault in modes.faults(config["control"]))
 
 

@@ -89,17 +89,17 @@ def maniskill(robots: Path = ROBOTS) -> Result:
 
 def ompl(deadline: float = 30.0) -> Result:
     """Import the planner of ``control.planner=ompl``, in a process of its own."""
-    names = {"ompl": "ompl", "toppra": "toppra", "fcl": "python-fcl"}  # modules, and what brings them
+    names = ("ompl", "toppra")
     missing = [name for name in names if _origin(name) is None]
     if missing:
         detail = f"{' and '.join(missing)} not installed; only control mode ee_pose plans"
-        return none("planner ompl", detail, "pip install 'f1rl[planner]'")
+        return none("planner ompl", detail, "pip install ompl toppra")
     try:
         output_of([sys.executable, "-c", f"import {', '.join(names)}"], deadline)
     except CommandError as error:
-        advice = f"pip install --force-reinstall {' '.join(names.values())}"
+        advice = "pip install --force-reinstall ompl toppra"
         return warn("planner ompl", f"the import of {' and '.join(names)} {error}", advice)
-    return ok("planner ompl", ", ".join(f"{name} {_version(name)}" for name in names.values()))
+    return ok("planner ompl", ", ".join(f"{name} {_version(name)}" for name in names))
 
 
 def curobo(cuda_devices: int) -> Result:

@@ -119,7 +119,7 @@ class RobotControl:
 
 
 def make_control(robot: Embodiment, control: Mapping[str, Any], control_freq: int) -> RobotControl:
-    """Return the controller of a configuration; a planner is imported only if the mode plans.
+    """Return the controller of a configuration.
 
     Args:
         robot: the embodiment.
@@ -127,10 +127,8 @@ def make_control(robot: Embodiment, control: Mapping[str, Any], control_freq: in
         control_freq: control periods per simulated second.
 
     Raises:
-        PlannerError: if the planner is not installed, or cannot run on this machine.
+        ValueError: if the mode plans.
     """
     if control["mode"] in modes.PLANNING_MODES:
-        from f1rl_envs.sim.control.planned import PlannedControl
-
-        return PlannedControl(robot, control["mode"], control["action_scale"], control["planner"], control_freq)
+        raise ValueError(f"control.mode={control['mode']} is not available yet; choose another")
     return RobotControl(robot, control["mode"], control["action_scale"])

@@ -19,7 +19,7 @@ ROOT_LINK = "pair_base"
 
 
 def compose(arms: Sequence[Arm], name: str) -> Path:
-    """Write the URDF (and, beside it, the SRDF) of several arms as one articulation.
+    """Write the URDF of several arms as one articulation.
 
     The file's name holds a hash of its contents, which name the arms' own files, so that an existing one is never out
     of date, and processes that write the same one at the same time do not disturb each other.
@@ -31,18 +31,17 @@ def compose(arms: Sequence[Arm], name: str) -> Path:
     Raises:
         OSError: if neither the user's cache nor a temporary directory can be written.
     """
-    urdf, srdf = ElementTree.Element("robot", name=name), ElementTree.Element("robot", name=name)
-    ElementTree.SubElement(urdf, "link", name=ROOT_LINK)
+    root = ElementTree.Element("robot", name=name)
+    ElementTree.SubElement(root, "link", name=ROOT_LINK)
     for arm in arms:
-        _add_arm(urdf, arm)
-        _add_ignored_pairs(srdf, arm)
-    documents = {".srdf": _as_bytes(srdf), ".urdf": _as_bytes(urdf)}
-    digest = hashlib.sha256(b"".join(documents.values())).hexdigest()[:16]
-    folder = cache_root() / "robots"
-    folder.mkdir(parents=True, exist_ok=True)
-    for suffix, content in documents.items():  # the URDF last: who finds it finds the SRDF too
-        _write_whole(folder / f"{name}-{digest}{suffix}", content)
-    return folder / f"{name}-{digest}.urdf"
+        _add_arm(root, arm)
+    ElementTree.indent(root)
+    content = ElementTree.tostring(root, encoding="utf-8")
+    digest = hashlib.sha256(content).hexdigest()[:16]
+    path = cache_root() / "robots" / f"{name}-{digest}.urdf"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _write_whole(path, content)
+    return path
 
 
 def _add_arm(out: ElementTree.Element, arm: Arm) -> None:
@@ -66,18 +65,6 @@ def _add_arm(out: ElementTree.Element, arm: Arm) -> None:
     ElementTree.SubElement(mount, "parent", link=ROOT_LINK)
     ElementTree.SubElement(mount, "child", link=base)
     ElementTree.SubElement(mount, "origin", xyz=" ".join(map(str, arm.base_position)))
-
-
-def _add_ignored_pairs(out: ElementTree.Element, arm: Arm) -> None:
-    """Append the pairs of links of one arm that need no collision check."""
-    for pair in ElementTree.parse(arm.urdf.with_suffix(".srdf")).getroot().iter("disable_collisions"):
-        links = {key: arm.prefix + pair.get(key) for key in ("link1", "link2")}
-        ElementTree.SubElement(out, "disable_collisions", links, reason=pair.get("reason"))
-
-
-def _as_bytes(root: ElementTree.Element) -> bytes:
-    ElementTree.indent(root)
-    return ElementTree.tostring(root, encoding="utf-8")
 
 
 def _write_whole(path: Path, content: bytes) -> None:
