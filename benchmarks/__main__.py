@@ -9,6 +9,7 @@ SUITE = (
     ("start-up", ["-m", "benchmarks.startup"]),
     ("environment against bare SAPIEN, 64 px", ["-m", "benchmarks.env_speed", "--resolution", "64"]),
     ("environment against bare SAPIEN, 128 px", ["-m", "benchmarks.env_speed", "--resolution", "128"]),
+    ("planned poses", ["-m", "benchmarks.planning"]),
     ("teacher training", ["-m", "benchmarks.teacher_speed"]),
 )
 

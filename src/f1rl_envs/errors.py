@@ -17,3 +17,7 @@ class SceneError(EnvError):
 
 class WorkerError(EnvError):
     """The worker processes could not collect an episode, in spite of restarts."""
+
+
+class PlannerError(EnvError):
+    """A planner that a control mode needs is not installed, or cannot run on this machine."""

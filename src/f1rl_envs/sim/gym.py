@@ -69,6 +69,7 @@ class RandomExplorationEnv(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
         Raises:
             ValueError: if the configuration is incomplete or a value is out of range.
             RendererError: if there is no usable Vulkan driver.
+            PlannerError: if the control mode plans and its planner is not installed.
         """
         self.render_mode = render_mode
         self.spec = EnvSpec(

@@ -11,10 +11,12 @@ import pytest
 
 from env_configs import changed, simulator
 from f1rl_envs.actions import RandomActions
+from f1rl_envs.collect import collect_episode
 from f1rl_envs.sim import make
 from f1rl_envs.sim.control import rotations
 from f1rl_envs.sim.control.modes import MODES, PLANNING_MODES
 from f1rl_envs.sim.embodiments import ARMS
+from f1rl_envs.spec import EpisodeRequest
 
 pytestmark = pytest.mark.sim
 
@@ -146,6 +148,16 @@ def test_an_episode_is_the_same_bit_for_bit_and_in_both_forms(mode):
     np.testing.assert_array_equal(*runs)
     env.close()
     batched.close()
+
+
+@pytest.mark.parametrize("name", ARMS)
+def test_random_exploration_with_a_planner(name):
+    """Its waypoints are mostly reachable, and episodes have the usual form."""
+    env = make(config_of("ee_pose", scale=1.0, control__planner="ompl", embodiment__arms=[name], max_steps=8))
+    episode = collect_episode(env, env.env_spec, EpisodeRequest(0, seed=1, scene_seed=2))
+    assert len(episode) == 8
+    assert np.abs(np.diff(episode.state, axis=0)).max(axis=1).mean() > 0.1  # most actions are carried out
+    env.close()
 
 
 # fcl is not in the list: trimesh, which ManiSkill imports, looks for it by itself.

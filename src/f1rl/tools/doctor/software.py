@@ -89,17 +89,17 @@ def maniskill(robots: Path = ROBOTS) -> Result:
 
 def ompl(deadline: float = 30.0) -> Result:
     """Import the planner of ``control.planner=ompl``, in a process of its own."""
-    names = ("ompl", "toppra")
+    names = {"ompl": "ompl", "toppra": "toppra", "fcl": "python-fcl"}  # modules, and what brings them
     missing = [name for name in names if _origin(name) is None]
     if missing:
         detail = f"{' and '.join(missing)} not installed; only control mode ee_pose plans"
-        return none("planner ompl", detail, "pip install ompl toppra")
+        return none("planner ompl", detail, "pip install 'f1rl[planner]'")
     try:
         output_of([sys.executable, "-c", f"import {', '.join(names)}"], deadline)
     except CommandError as error:
-        advice = "pip install --force-reinstall ompl toppra"
+        advice = f"pip install --force-reinstall {' '.join(names.values())}"
         return warn("planner ompl", f"the import of {' and '.join(names)} {error}", advice)
-    return ok("planner ompl", ", ".join(f"{name} {_version(name)}" for name in names))
+    return ok("planner ompl", ", ".join(f"{name} {_version(name)}" for name in names.values()))
 
 
 def curobo(cuda_devices: int) -> Result:

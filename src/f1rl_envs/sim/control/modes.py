@@ -92,7 +92,7 @@ def waypoints(robot: Embodiment, mode: str) -> Waypoints | None:
             centres += [*(np.array(arm.home) - centre) / half_range, 0.0]
             spreads += [*_QPOS_SPREAD / half_range, 1.0]
         else:
-            centres += [0.0, 0.0, 0.0, *_quaternion(home_pose(arm)[:3, :3]), 0.0]
+            centres += [0.0, 0.0, 0.0, *quaternion(home_pose(arm)[:3, :3]), 0.0]
             spreads += [*[_POSE_SPREAD] * 3, *[_QUATERNION_SPREAD] * 4, 1.0]
     padded = np.zeros((2, len(normalizer.layout.mask)))
     padded[:, normalizer.layout.entries] = centres, spreads
@@ -143,7 +143,7 @@ def _normalizer(ranges: list[tuple[np.ndarray, np.ndarray]]) -> AffineNormalizer
     return AffineNormalizer(layout([len(part) - 1 for part, _ in ranges]), centre, half_range)
 
 
-def _quaternion(rotation: np.ndarray) -> np.ndarray:
+def quaternion(rotation: np.ndarray) -> np.ndarray:
     """Return a rotation matrix as a unit quaternion ``w, x, y, z``: the largest eigenvector of Bar-Itzhack's matrix."""
     (a, b, c), (d, e, f), (g, h, i) = rotation
     matrix = np.array(

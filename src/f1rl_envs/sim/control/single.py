@@ -119,7 +119,7 @@ class RobotControl:
 
 
 def make_control(robot: Embodiment, control: Mapping[str, Any], control_freq: int) -> RobotControl:
-    """Return the controller of a configuration.
+    """Return the controller of a configuration; a planner is imported only if the mode plans.
 
     Args:
         robot: the embodiment.
@@ -127,8 +127,10 @@ def make_control(robot: Embodiment, control: Mapping[str, Any], control_freq: in
         control_freq: control periods per simulated second.
 
     Raises:
-        ValueError: if the mode plans.
+        PlannerError: if the planner is not installed, or cannot run on this machine.
     """
     if control["mode"] in modes.PLANNING_MODES:
-        raise ValueError(f"control.mode={control['mode']} is not available yet; choose another")
+        from f1rl_envs.sim.control.planned import PlannedControl
+
+        return PlannedControl(robot, control["mode"], control["action_scale"], control["planner"], control_freq)
     return RobotControl(robot, control["mode"], control["action_scale"])
