@@ -10,6 +10,7 @@ SUITE = (
     ("environment against bare SAPIEN, 64 px", ["-m", "benchmarks.env_speed", "--resolution", "64"]),
     ("environment against bare SAPIEN, 128 px", ["-m", "benchmarks.env_speed", "--resolution", "128"]),
     ("planned poses", ["-m", "benchmarks.planning"]),
+    ("vector environment against single environments", ["-m", "benchmarks.vector_speed"]),
     ("teacher training", ["-m", "benchmarks.teacher_speed"]),
 )
 

@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 
+import gymnasium
 import numpy as np
 
 from f1rl_envs import toy
@@ -114,6 +115,18 @@ class Liar(Toy):
 liar = Liar()
 
 
+class Generous(Toy):
+    """Observes more than its spec says."""
+
+    def make(self, config):
+        env = toy.make(config)
+        env.observation_space = gymnasium.spaces.Dict({**env.observation_space, "depth": env.action_space})
+        return env
+
+
+generous = Generous()
+
+
 class Talker(Toy):
     """Writes to standard output and error, and tells about its process."""
 
@@ -142,11 +155,14 @@ class Scored(Toy):
     def make(self, config):
         env = toy.make(config)
         step = env.step
+        state = {"step": 0}
 
         def scored_step(action):
+            state["step"] += 1
             observation, _, _, truncated, _ = step(action)
             solved = bool(action[0] > 0.9)
-            return observation, float(action[0]), solved, truncated, {"success": solved, "contacts": float(action[1])}
+            info = {"success": solved, "contacts": float(action[1]), "ee_voxel": np.array([7, state["step"]])}
+            return observation, float(action[0]), solved, truncated, info
 
         env.step = scored_step
         return env

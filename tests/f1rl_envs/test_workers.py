@@ -230,6 +230,11 @@ def test_what_would_fail_again_is_not_tried_again(misbehaving, name, words):
     log.parent.rmdir()
 
 
+def test_what_is_observed_beyond_the_spec_does_not_matter(misbehaving):
+    with workers(misbehaving("generous")) as pool:
+        assert_same(collect(pool, requests(1)), in_process(requests(1)))
+
+
 def test_a_start_that_hangs_has_its_own_deadline(misbehaving, tmp_path):
     with (
         workers(misbehaving("stillborn"), start_timeout=1.5, max_restarts=0, log_dir=tmp_path) as pool,

@@ -21,13 +21,12 @@ import gymnasium
 import numpy as np
 from gymnasium.envs.registration import EnvSpec
 
-from f1rl_envs.sim.agents import agent_class
 from f1rl_envs.sim.cameras import FAR, Pictures
 from f1rl_envs.sim.control import modes
 from f1rl_envs.sim.control.single import make_control
 from f1rl_envs.sim.embodiments import embodiment
+from f1rl_envs.sim.engine import build_scenes
 from f1rl_envs.sim.measures import Measures
-from f1rl_envs.sim.random_exploration import RandomExploration
 from f1rl_envs.sim.spec import spec
 from f1rl_envs.spec import PADDED_DIM
 
@@ -82,25 +81,11 @@ class RandomExplorationEnv(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
         self.env_spec = spec(config)
         self.copy_observations = True
         """Whether observations are fresh arrays; if false, each step overwrites the arrays that the last one gave."""
-        robot, control, camera = embodiment(config["embodiment"]), config["control"], config["camera"]
-        self.control = make_control(robot, control, config["control_freq"])
+        robot, camera = embodiment(config["embodiment"]), config["camera"]
+        self.control = make_control(robot, config["control"], config["control_freq"])
         """From actions to drive targets."""
         self._states = modes.states(robot)
-        self.base = RandomExploration(
-            num_envs=1,
-            obs_mode="none",
-            sim_backend="physx_cpu",
-            control_mode="qpos" if control["mode"] in modes.PLANNING_MODES else control["mode"],
-            robot_uids=agent_class(robot).uid,
-            cameras=tuple(camera["names"]),
-            resolution=camera["resolution"],
-            head_fov=camera["head_fov"],
-            wrist_fov=camera["wrist_fov"],
-            action_scale=control["action_scale"],
-            randomization=config["randomization"],
-            render_device=config["render_device"],
-            sim_config={"sim_freq": config["sim_freq"], "control_freq": config["control_freq"]},
-        )
+        self.base = build_scenes(config, 1, sim_backend="physx_cpu", obs_mode="none")
         """The ManiSkill environment underneath."""
         self.renderer = self.base.renderer
         self.about = {"renderer": self.renderer.as_record()}

@@ -19,7 +19,10 @@ from f1rl_envs.vector.statistics import Array, EpisodeStatistics
 Observation = dict[str, Array]
 """``image`` ``uint8 [N, C, 3, H, W]`` and ``state`` ``float32 [N, S]``."""
 Numbers = dict[str, Array]
-"""The numbers of the scenes' info dictionaries, ``float64 [N]`` by name; NaN where a scene did not report one."""
+"""The numbers of the scenes' info dictionaries by name, ``float64 [N]``, or ``[N, ...]`` where each is an array.
+
+NaN where a scene did not report one.
+"""
 
 
 class StepResult(NamedTuple):
@@ -54,7 +57,11 @@ class VectorEnv(gymnasium.vector.VectorEnv):
         env_spec: what each scene looks like.
         requests: the episode that each scene plays or has finished; None before its first.
         finished: ``bool [N]`` numpy array: which scenes wait for a request.
+        form: ``process`` or ``batched``.
+        fallback_reason: why it is not the form that was hoped for; None if it is.
     """
+
+    form: ClassVar[str]
 
     metadata: ClassVar[dict[str, Any]] = {"autoreset_mode": AutoresetMode.DISABLED, "render_modes": []}
 
@@ -79,10 +86,15 @@ class VectorEnv(gymnasium.vector.VectorEnv):
         self.requests: list[EpisodeRequest | None] = [None] * num_envs
         self.finished = np.ones(num_envs, np.bool_)
         self._statistics = EpisodeStatistics(self._zeros)
+        self.fallback_reason: str | None = None
         self._num_drawn = 0
         self._awaits_receive = False
 
     # ------------------------------------------------------------------------------------------- what a form adds
+    @abstractmethod
+    def _own_about(self) -> dict[str, object]:
+        """Return what the environment says it runs on."""
+
     @abstractmethod
     def _zeros(self, dtype: str) -> Array:
         """Return zeros ``[N]`` of the form's kind of array."""
@@ -104,6 +116,12 @@ class VectorEnv(gymnasium.vector.VectorEnv):
         """Wait for the step."""
 
     # ----------------------------------------------------------------------------------------------- the interface
+    @property
+    def about(self) -> dict[str, object]:
+        """The form, and what the environment says it runs on, e.g. its renderer, once one is built; for records."""
+        vector = {"form": self.form, "num_envs": self.num_envs, "fallback_reason": self.fallback_reason}
+        return {"vector": vector, **self._own_about()}
+
     @cached_property
     def observation_space(self) -> gymnasium.Space:
         """Space of all scenes; made when it is asked for, because Gymnasium keeps the bounds of every single pixel."""
@@ -188,7 +206,7 @@ class VectorEnv(gymnasium.vector.VectorEnv):
             raise EnvError("receive() was called before send()")
         self._awaits_receive = False
         result = self._receive()
-        self._statistics.add(result.reward, result.numbers)
+        self._statistics.add(result.reward, {name: a for name, a in result.numbers.items() if a.ndim == 1})
         ended = result.terminated | result.truncated
         self.finished = self._host(ended).copy()
         infos = {**result.numbers, "lost": result.lost, "replays": result.replays}

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
@@ -40,6 +41,8 @@ class ProcessVectorEnv(VectorEnv):
     Attributes:
         pool: the processes; ``pool.restarts`` counts replacements, ``pool.status()`` tells where each is.
     """
+
+    form: ClassVar[str] = "process"
 
     def __init__(
         self,
@@ -101,15 +104,13 @@ class ProcessVectorEnv(VectorEnv):
             self._memory.close()
             raise
 
-    @property
-    def about(self) -> dict[str, object]:
-        """What the environment says it runs on, e.g. its renderer; empty until a worker has built one."""
-        return self.pool.about
-
     def close_extras(self) -> None:
         """End all processes and give the memory back; observations that the caller still has stay as they are."""
         self.pool.close()
         self._memory.close()
+
+    def _own_about(self) -> dict[str, object]:
+        return self.pool.about
 
     def _zeros(self, dtype: str) -> np.ndarray:
         return np.zeros(self.num_envs, dtype)
@@ -176,5 +177,7 @@ class ProcessVectorEnv(VectorEnv):
         for worker in self.pool.workers:
             for row, numbers in worker.numbers.items():
                 for name, value in numbers.items():
-                    found.setdefault(name, np.full(self.num_envs, np.nan))[row] = value
+                    if name not in found:
+                        found[name] = np.full((self.num_envs, *np.shape(value)), np.nan)
+                    found[name][row] = value
         return found

@@ -42,6 +42,12 @@ class Replay(NamedTuple):
     """Half of the memory that holds what was last observed."""
 
 
+def carried(info: Mapping[str, object]) -> dict[str, float | np.ndarray]:
+    """Return the numbers, flags and arrays of numbers of an info dictionary."""
+    arrays = {key: value for key, value in info.items() if isinstance(value, np.ndarray) and value.dtype.kind in "biuf"}
+    return scalars(info) | arrays
+
+
 class Scene:
     """One scene and its rows of the memory."""
 
@@ -52,14 +58,14 @@ class Scene:
         self._episode = -1
         self._step = 0
 
-    def start(self, request: EpisodeRequest, half: int) -> dict[str, float]:
+    def start(self, request: EpisodeRequest, half: int) -> dict[str, float | np.ndarray]:
         """Start an episode and return the numbers of its info."""
         observation, info = self._reset(request)
         self._write(observation, half)
         self._report(0.0, False, False, lost=False)
-        return scalars(info)
+        return carried(info)
 
-    def step(self, half: int) -> dict[str, float]:
+    def step(self, half: int) -> dict[str, float | np.ndarray]:
         """Take the action that is next in the memory and return the numbers of the step's info."""
         memory, row = self._memory, self._row
         if memory.lost[row]:
@@ -69,7 +75,7 @@ class Scene:
         observation, reward, terminated, truncated, info = self._act()
         self._write(observation, half)
         self._report(float(reward), terminated, truncated, lost=False)
-        return scalars(info)
+        return carried(info)
 
     def replay(self, request: EpisodeRequest, steps: int, half: int) -> None:
         """Repeat an episode up to a step, and note whether it looks as it did."""

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from f1rl_envs.spec import EnvSpec, EpisodeRequest
 from f1rl_envs.vector.memory import SharedScenes
 from f1rl_envs.vector.scene_server import Replay, SceneJob, Start, Step
@@ -55,7 +57,7 @@ class SceneWorker(WorkerHandle):
         """
         self.rows = rows
         self.episodes: dict[int, Running] = {}
-        self.numbers: dict[int, dict[str, float]] = {}
+        self.numbers: dict[int, dict[str, float | np.ndarray]] = {}
         """The info numbers of the last answer, by scene."""
         self._memory_of_scenes = memory
         self._command: Start | Step | None = None
@@ -103,7 +105,7 @@ class SceneWorker(WorkerHandle):
         self._command = command
         self._send(command)
 
-    def _take_answer(self, answer: list[dict[str, float]]) -> None:
+    def _take_answer(self, answer: list[dict[str, float | np.ndarray]]) -> None:
         if isinstance(self._command, Start):
             rows = list(self._command.requests)
             self.episodes |= {row: Running(request) for row, request in self._command.requests.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -34,14 +35,16 @@ class EpisodeStatistics:
 
         Args:
             reward: ``float32 [N]``.
-            numbers: ``float64 [N]`` by name; NaN where a scene did not report it, which makes its mean NaN too.
+            numbers: ``float64 [N]`` by name; NaN where a scene did not report it. The mean over an episode is NaN
+                unless each of its steps reported the number.
         """
         self._length += 1
         self._return += reward
-        for name, values in numbers.items():
-            if name not in self._sums:
-                self._sums[name] = self._zeros("float64")
-            self._sums[name] += values
+        for name in numbers.keys() - self._sums.keys():
+            self._sums[name] = self._zeros("float64")
+            self._sums[name][self._length > 1] = math.nan
+        for name, total in self._sums.items():
+            total += numbers.get(name, math.nan)
         self._last = dict(numbers)
 
     def results(self) -> dict[str, Array]:

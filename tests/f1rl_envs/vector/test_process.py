@@ -142,6 +142,8 @@ def test_scenes_that_end_early_start_again_alone():
         np.testing.assert_allclose(episode["return"][1], played[:3, 1, 0].sum(), rtol=1e-6)
         np.testing.assert_allclose(episode["contacts"][1], played[2, 1, 1])
         np.testing.assert_allclose(episode["contacts_mean"][1], played[:3, 1, 1].mean(), rtol=1e-6)
+        assert infos["ee_voxel"].tolist() == [[7, 3]] * 4
+        assert "ee_voxel" not in episode
         env.reset([None, requests(1, first=7)[0], None, None])
         for action in played[3:]:
             observation, *_, infos = env.step(action)
