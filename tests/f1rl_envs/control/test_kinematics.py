@@ -141,6 +141,18 @@ def test_a_far_joint_command_is_approached_straight_and_reached(arm):
     assert steps == int(np.ceil(np.abs(goal - start).max() / 0.05 - 1e-9))
 
 
+@ARM
+def test_a_far_pose_is_polished_to_its_place(arm):
+    """From 0.1 rad away, as a coarse solver leaves it; an arm that cannot turn freely still goes to the place."""
+    kinematics = arm_kinematics(arm)
+    joints = postures(arm, 100, 0.3)
+    wanted = kinematics.forward(joints)
+    if not kinematics.full:
+        wanted[..., :3, :3] = rotations.from_vector(np.array([0.0, 0.0, 0.5]), np) @ wanted[..., :3, :3]
+    found = kinematics.inverse_from_far(joints + 0.1, wanted)
+    assert is_reached(kinematics.distance(wanted, kinematics.forward(found))).mean() > 0.95
+
+
 def test_a_chain_with_other_joints_is_refused():
     arm = ARMS["franka"]
     with pytest.raises(ValueError, match="lie the joints"):

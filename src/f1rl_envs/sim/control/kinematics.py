@@ -26,6 +26,8 @@ DAMPING = 1e-4
 """Squared singular value of the Jacobian at which a Newton step is halved."""
 ITERATIONS = 3
 """Newton steps of one control step; the error after them is about 1e-6 of a commanded delta away from singularities."""
+FAR_ITERATIONS = 40
+"""Newton steps to the best compromise of an arm that cannot take every pose."""
 AT_LIMIT = 1e-6
 """Distance from a limit in radians below which a joint counts as being there."""
 
@@ -61,6 +63,7 @@ class Kinematics:
         # An arm of fewer than six joints cannot take every pose: its tip goes to the place, and turns as far as it may.
         self.full = len(self.low) >= 6
         self._weight = constant([1.0] * 3 + [1.0 if self.full else 0.03] * 3)
+        self._place_only = constant([1.0] * 3 + [0.0] * 3)
 
     def frames(self, joints: Array) -> tuple[list[Array], Array]:
         """Return the frames of all joints, ``J`` times ``[..., 4, 4]``, and the pose of the tip."""
@@ -96,15 +99,21 @@ class Kinematics:
             return xp.stack([metres, metres * 0.0], -1)
         return xp.stack([metres, rotations.angle_between(wanted[..., :3, :3], reached[..., :3, :3], xp)], -1)
 
-    def step_towards(self, joints: Array, target: Array) -> Array:
-        """Return the joints after one damped Newton step towards the pose ``target``, within the limits."""
+    def step_towards(self, joints: Array, target: Array, weight: Array) -> Array:
+        """Return the joints after one damped Newton step towards the pose ``target``, within the limits.
+
+        Args:
+            joints: ``[..., J]``, where the step begins.
+            target: ``[..., 4, 4]``; the last row is not read.
+            weight: ``[6]``, of the errors along x, y and z and about them.
+        """
         xp = self.xp
         tip, jacobian = self.jacobian(joints)
         error = xp.concatenate(
             [target[..., :3, 3] - tip[..., :3, 3], rotations.error(target[..., :3, :3], tip[..., :3, :3], xp)], -1
         )
-        error = (error * self._weight)[..., None]
-        jacobian = jacobian * self._weight[:, None]
+        error = (error * weight)[..., None]
+        jacobian = jacobian * weight[:, None]
         pull = (jacobian.swapaxes(-1, -2) @ error)[..., 0]
         stuck = ((joints > self.high - AT_LIMIT) & (pull > 0)) | ((joints < self.low + AT_LIMIT) & (pull < 0))
         jacobian = xp.where(stuck[..., None, :], 0.0, jacobian)
@@ -112,10 +121,23 @@ class Kinematics:
         moved = turned @ xp.linalg.solve(jacobian @ turned + DAMPING * self._identity, error)
         return xp.minimum(xp.maximum(joints + moved[..., 0], self.low), self.high)
 
-    def inverse(self, joints: Array, target: Array, iterations: int = ITERATIONS) -> Array:
-        """Return the joints after a number of Newton steps from ``joints`` towards the pose ``target``."""
-        for _ in range(iterations):
-            joints = self.step_towards(joints, target)
+    def inverse(self, joints: Array, target: Array) -> Array:
+        """Return the joints for a pose ``target`` that is close to that of ``joints``."""
+        for _ in range(ITERATIONS):
+            joints = self.step_towards(joints, target, self._weight)
+        return joints
+
+    def inverse_from_far(self, joints: Array, target: Array) -> Array:
+        """Return the joints for a pose ``target``, from the best that another solver found.
+
+        Those of an arm of fewer than six joints first turn the tip as far as they may, and then bring it to the place.
+        """
+        if not self.full:
+            for _ in range(FAR_ITERATIONS):
+                joints = self.step_towards(joints, target, self._weight)
+        weight = self._weight if self.full else self._place_only
+        for _ in range(ITERATIONS):
+            joints = self.step_towards(joints, target, weight)
         return joints
 
 

@@ -113,7 +113,7 @@ class OmplPlanner:
             solution, _, _ = self._model.compute_inverse_kinematics(
                 self._tips[i], target, initial_qpos=guess, active_qmask=mask, max_iterations=_IK_STEPS
             )
-            joints = kinematics.inverse(np.clip(solution[self._arms[i]], low, high), pose)
+            joints = kinematics.inverse_from_far(np.clip(solution[self._arms[i]], low, high), pose)
             if is_reached(kinematics.distance(pose, kinematics.forward(joints))):
                 found.append(joints)
             guess[self._arms[i]] = rng.uniform(low, high)
