@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+import env_configs
 from f1rl.dataset.layout import Images
 from f1rl.dataset.meaning import Meaning
 from f1rl.dataset.writer import DatasetWriter
@@ -14,23 +16,17 @@ from f1rl_envs import registry
 from f1rl_envs.collect import collect_episode
 from f1rl_envs.spec import Episode, EpisodeRequest
 
-TOY = {
-    "id": "toy",
-    "variant": "arm",
-    "max_steps": 6,
-    "camera": {"names": ["head", "wrist"], "resolution": 64},
-}
 
-
-def meaning(**changes: object) -> Meaning:
-    config = TOY | changes
+def meaning(**changes: Any) -> Meaning:
+    """Return what episodes of the toy robot mean; for ``changes`` see :func:`env_configs.changed`."""
+    config = env_configs.toy(**({"max_steps": 6} | changes))
     return Meaning(config, registry.spec(config))
 
 
-def episodes(count: int, *, first_seed: int = 100, per_scene: int = 1, **changes: object) -> list[Episode]:
+def episodes(count: int, *, first_seed: int = 100, per_scene: int = 1, **changes: Any) -> list[Episode]:
     """Collect episodes of lengths 4, 5, 6, 4, ... with made-up rewards."""
-    env, spec = registry.make(TOY | changes), meaning(**changes).spec
-    found = []
+    what, found = meaning(**changes), []
+    env, spec = registry.make(what.env), what.spec
     for index in range(count):
         request = EpisodeRequest(index, first_seed + index, first_seed + index // per_scene)
         episode, length = collect_episode(env, spec, request), 4 + index % 3
@@ -49,7 +45,8 @@ def episodes(count: int, *, first_seed: int = 100, per_scene: int = 1, **changes
     return found
 
 
-def record(root: Path, collected: Iterable[Episode], images: Images = "png", **changes: object) -> Path:
+def record(root: Path, collected: Iterable[Episode], images: Images = "png", **changes: Any) -> Path:
+    """Write a dataset, or continue it, and return where it is."""
     writer = DatasetWriter(root, meaning(**changes), images)
     for episode in collected:
         assert writer.add(episode)

@@ -55,6 +55,23 @@ def test_other_numbers_are_not_negative(key: str) -> None:
         (["bptt=off", "bptt.memory_backprop=true"], "bptt.memory_backprop=true needs bptt.sequential_training=true"),
         (["trainer.strategy=ddp"], "trainer.strategy=ddp needs trainer.devices or trainer.num_nodes above 1"),
         (["trainer=cpu", "trainer.precision=16-mixed"], "trainer.precision=16-mixed needs a GPU"),
+        (["rollout.online_fraction=1.5"], "rollout.online_fraction must be from 0 to 1; got 1.5"),
+        (["rollout=offline"], "rollout.online_fraction=0 needs recorded episodes"),
+        (["rollout.datasets=[a]"], "rollout.datasets is not read with rollout.online_fraction=1"),
+        (["rollout=mixed", "rollout.datasets=[a,a]"], "rollout.datasets names a dataset twice"),
+        (
+            ["rollout=mixed", "rollout.datasets=[a,b]", "rollout.dataset_weights=[1]"],
+            "rollout.dataset_weights must give each of rollout.datasets one number above 0; got [1.0] for 2 datasets",
+        ),
+        (
+            ["rollout=mixed", "rollout.datasets=[a,b]", "rollout.dataset_weights=[1,0]"],
+            "rollout.dataset_weights must give",
+        ),
+        (
+            ["rollout=offline", "rollout.datasets=[a]", "rollout.record.enabled=true"],
+            "rollout.record.enabled=true has nothing to record",
+        ),
+        (["rollout=record", "trainer=ddp"], "rollout.record.enabled=true needs trainer.devices=1"),
         (["resume=auto", "overwrite=true"], "resume and overwrite exclude each other"),
         (["trainer=ddp", "resume=auto"], "resume needs trainer.devices=1"),
         (["trainer=ddp", "phase.num_episodes=24"], "phase.num_episodes must be a multiple of phase.batch_size x"),

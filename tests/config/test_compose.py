@@ -10,6 +10,7 @@ from f1rl.config.typed import to_tree
 from f1rl.errors import ConfigError, UsageError
 
 OPTIONS = [f"{group}={option}" for group, options in groups().items() for option in options]
+NEEDED = {option: ["rollout.datasets=[outputs/recorded]"] for option in ("rollout=offline", "rollout=mixed")}
 
 
 def problems_of(*overrides: str) -> str:
@@ -20,7 +21,7 @@ def problems_of(*overrides: str) -> str:
 
 @pytest.mark.parametrize("option", OPTIONS)
 def test_every_option_of_every_group_composes(option: str) -> None:
-    compose([option])
+    compose([option, *NEEDED.get(option, [])])
 
 
 @pytest.mark.parametrize("experiment", groups()["experiment"])

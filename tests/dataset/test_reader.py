@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from dataset_support import TOY, episodes, meaning, record
+from dataset_support import episodes, meaning, record
 from f1rl.dataset.reader import EpisodeDataset
 from f1rl.errors import DatasetError
 
@@ -80,8 +80,7 @@ def test_a_missing_and_a_truncated_video_are_named(tmp_path: Path) -> None:
 
 
 def test_another_environment_is_shown_as_a_table(recorded: Path) -> None:
-    camera = {"names": ["wrist"], "resolution": 32}
-    other = {"camera": TOY["camera"] | camera, "variant": "cue", "max_steps": 50}
+    other = {"camera__names": ["wrist"], "camera__resolution": 32, "variant": "cue", "max_steps": 50}
     with pytest.raises(DatasetError) as caught:
         EpisodeDataset(recorded).meaning.require(meaning(**other), recorded)
     lines = str(caught.value).splitlines()

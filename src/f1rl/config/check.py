@@ -58,6 +58,7 @@ def find_contradictions(config: Config) -> list[str]:
         _training,
         _processes,
         _ranks,
+        _rollout,
         _continuation,
     )
     return [problem for rule in rules for problem in rule(config)]
@@ -194,6 +195,28 @@ def _ranks(config: Config) -> Iterator[str]:
             "phase.num_episodes must be a multiple of phase.batch_size x trainer.devices, so that all processes make "
             f"the same number of steps; got {phase.num_episodes} and {phase.batch_size} x {trainer.devices}"
         )
+
+
+def _rollout(config: Config) -> Iterator[str]:
+    rollout = config.rollout
+    fraction, datasets, weights = rollout.online_fraction, rollout.datasets, rollout.dataset_weights
+    if not 0 <= fraction <= 1:
+        yield f"rollout.online_fraction must be from 0 to 1; got {fraction}"
+    elif fraction < 1 and not datasets:
+        yield f"rollout.online_fraction={fraction:g} needs recorded episodes: name them in rollout.datasets=[PATH]"
+    elif fraction == 1 and datasets:
+        yield "rollout.datasets is not read with rollout.online_fraction=1; use rollout=offline or rollout=mixed"
+    if len(set(datasets)) < len(datasets):
+        yield f"rollout.datasets names a dataset twice: {list(datasets)}; use rollout.dataset_weights"
+    if weights is not None and (len(weights) != len(datasets) or not all(0 < weight < math.inf for weight in weights)):
+        yield (
+            "rollout.dataset_weights must give each of rollout.datasets one number above 0; "
+            f"got {list(weights)} for {len(datasets)} datasets"
+        )
+    if rollout.record.enabled and fraction == 0:
+        yield "rollout.record.enabled=true has nothing to record: rollout.online_fraction is 0"
+    if rollout.record.enabled and config.trainer.devices != 1:
+        yield "rollout.record.enabled=true needs trainer.devices=1: a dataset has one writer"
 
 
 def _continuation(config: Config) -> Iterator[str]:

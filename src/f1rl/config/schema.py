@@ -184,9 +184,29 @@ class Bptt:
 
 
 @dataclass(frozen=True)
-class Rollout:
-    """How episodes are collected."""
+class Record:
+    """Keeping the episodes that a run collects."""
 
+    enabled: bool
+    """Write every episode that is collected for training to a dataset."""
+    path: str | None
+    """Directory of the dataset, new or to be continued; null means dataset/ in the run directory."""
+    images: Literal["png", "video"]
+    """How pictures are stored: png (exact) or video (a tenth of the size, not exact)."""
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """Where episodes come from."""
+
+    online_fraction: float
+    """Probability that a training episode is freshly collected instead of read from a dataset."""
+    datasets: tuple[str, ...]
+    """Directories of recorded datasets to train from."""
+    dataset_weights: tuple[float, ...] | None
+    """Probability of each dataset, up to a common factor; null makes every recorded episode equally likely."""
+    record: Record
+    """Keeping the episodes that the run collects."""
     num_workers: int | Literal["auto"]
     """Environment processes of each training process; auto leaves one core to the trainer."""
     slots_per_worker: int
@@ -274,7 +294,7 @@ class Config:
     model: ModelConfig
     """Sizes of the model."""
     rollout: Rollout
-    """How episodes are collected."""
+    """Where episodes come from."""
     trainer: Trainer
     """On which hardware."""
     logger: Logger

@@ -11,10 +11,15 @@ import lightning
 import torch
 
 from f1rl.config.schema import Config
+from f1rl.dataset.meaning import Meaning
+from f1rl.dataset.recorder import EpisodeRecorder
+from f1rl.dataset.writer import DatasetWriter
 from f1rl.launch.environment import env_config as env_config  # also offered here, with the other parts
 from f1rl.phases.base import OptimizerPlan
 from f1rl.rollout.datamodule import RolloutDataModule, RolloutPlan
+from f1rl.rollout.recorded import RecordedEpisodes, open_recorded
 from f1rl.rollout.stream import WindowShape
+from f1rl_envs import registry
 from f1rl_envs.workers import EpisodeWorkers
 
 PREDICTED_CAMERA = "wrist"
@@ -39,17 +44,29 @@ def world_size(cfg: Config) -> int:
     return devices * cfg.trainer.num_nodes
 
 
-def build_data(cfg: Config, env: dict[str, Any], log_dir: Path | None, rank: int) -> RolloutDataModule:
-    """Start the workers and return the data of the run."""
-    workers = EpisodeWorkers(
-        env,
-        share_cores(cfg)[0],
-        slots_per_worker=cfg.rollout.slots_per_worker,
-        start_timeout=cfg.rollout.start_timeout,
-        step_timeout=cfg.rollout.step_timeout,
-        max_restarts=cfg.rollout.max_restarts,
-        log_dir=log_dir,
-    )
+def build_data(
+    cfg: Config, env: dict[str, Any], run_dir: Path, rank: int, saved: list[dict[str, Any]] | None
+) -> RolloutDataModule:
+    """Open the datasets, start the workers and return the data of the run.
+
+    Args:
+        cfg: the configuration.
+        env: the environment's part of it.
+        run_dir: receives the workers' logs, and the recorded episodes unless they have a place of their own.
+        rank: number of this training process.
+        saved: state of the datasets in the checkpoint that the run goes on from.
+
+    Raises:
+        DatasetError: a dataset cannot be used.
+        EnvError: the workers cannot be started.
+    """
+    meaning = Meaning(env, registry.spec(env))
+    recorded = _open_datasets(cfg, meaning, saved) if cfg.rollout.datasets else None
+    recorder = None
+    if cfg.rollout.record.enabled:
+        place = Path(cfg.rollout.record.path or run_dir / "dataset")
+        recorder = EpisodeRecorder(DatasetWriter(place, meaning, cfg.rollout.record.images))
+    workers = _start_workers(cfg, env, run_dir / "logs" / "env") if cfg.rollout.online_fraction > 0 else None
     plan = RolloutPlan(
         seed=cfg.seed,
         num_episodes=cfg.phase.num_episodes,
@@ -60,8 +77,35 @@ def build_data(cfg: Config, env: dict[str, Any], log_dir: Path | None, rank: int
         camera=PREDICTED_CAMERA,
         rank=rank,
         world_size=world_size(cfg),
+        online_fraction=cfg.rollout.online_fraction,
     )
-    return RolloutDataModule(workers, plan)
+    return RolloutDataModule(workers, plan, recorded, recorder)
+
+
+def _start_workers(cfg: Config, env: dict[str, Any], log_dir: Path) -> EpisodeWorkers:
+    return EpisodeWorkers(
+        env,
+        share_cores(cfg)[0],
+        slots_per_worker=cfg.rollout.slots_per_worker,
+        start_timeout=cfg.rollout.start_timeout,
+        step_timeout=cfg.rollout.step_timeout,
+        max_restarts=cfg.rollout.max_restarts,
+        log_dir=log_dir,
+    )
+
+
+def _open_datasets(cfg: Config, meaning: Meaning, saved: list[dict[str, Any]] | None) -> RecordedEpisodes:
+    """Open ``rollout.datasets`` and check that they mean what the run expects."""
+    fresh = cfg.rollout.online_fraction > 0  # then the episodes to judge by are fresh ones
+    recorded = open_recorded(
+        [Path(path) for path in cfg.rollout.datasets],
+        cfg.rollout.dataset_weights,
+        0 if fresh else cfg.phase.val_episodes,
+        saved,
+    )
+    for dataset in recorded.datasets:
+        dataset.meaning.require(meaning, dataset.root)
+    return recorded
 
 
 def optimizer_plan(cfg: Config) -> OptimizerPlan:

@@ -76,7 +76,7 @@ def record(
         scalars = view.write
         closing.append(view.close)
 
-    phase, spec = cfg.phase, data.workers.spec
+    phase, spec = cfg.phase, data.spec
     records = EpisodeRecords(clock, writer, history, phase.log_every, scalars)
     if saved:
         records.load_state(saved["records"])
@@ -95,7 +95,12 @@ def record(
             clock,
             records,
             history,
-            {"phase": phase.name, "config": config, "versions": directory.file.data["versions"]},
+            {
+                "phase": phase.name,
+                "config": config,
+                "versions": directory.file.data["versions"],
+                "datasets": data.recorded.state() if data.recorded else None,
+            },
             every=phase.save_every,
             keep=phase.keep_checkpoints,
             stop_requested=stop_requested,

@@ -26,6 +26,8 @@ _FREE = (
     "phase.num_episodes", "phase.save_every", "phase.keep_checkpoints", "phase.log_every",
     "phase.sample_every", "phase.video_every", "phase.val_every", "phase.tokenizer.cache_dir",
 )  # fmt: skip
+# Among them, keys that decide which episodes are trained on. Datasets may move: their contents are compared instead.
+_BOUND = ("rollout.online_fraction", "rollout.dataset_weights")
 
 
 @dataclass
@@ -149,7 +151,7 @@ def _check_same(saved: dict[str, Any], config: dict[str, Any], origin: Path) -> 
     differing = {
         key: values
         for key, values in differences(saved, config).items()
-        if not any(key == free or key.startswith(f"{free}.") for free in _FREE)
+        if key in _BOUND or not any(key == free or key.startswith(f"{free}.") for free in _FREE)
     }
     if differing:
         raise ConfigError(

@@ -17,6 +17,7 @@ _FILES = (
     ("training_log.json", "configuration, histories, best checkpoint"),
     ("samples", "predicted and true frames"),
     ("videos", "head | true wrist | predicted wrist"),
+    ("dataset", "recorded episodes"),
     ("tensorboard", "curves: tensorboard --logdir"),
     ("logs", "messages"),
 )

@@ -23,6 +23,7 @@ from f1rl.models.tokenizer_training import fit_tokenizer
 from f1rl.records.files import write_atomically
 from f1rl.records.progress import ProgressDisplay
 from f1rl.rollout.datamodule import RolloutDataModule
+from f1rl.rollout.recorded import RecordedEpisodes
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +45,7 @@ def obtain_tokenizer(
     """
     torch.manual_seed(TOKENIZER_SEED)
     tokenizer = FrameTokenizer(cfg.model.tokenizer)
-    depends_on = tokenizer_dependencies(cfg, env)
+    depends_on = tokenizer_dependencies(cfg, env, data.recorded if data.workers is None else None)
     path = tokenizer_cache(cfg) / f"tokenizer-{digest(depends_on)}.pt"
     if not _load(tokenizer, path):
         frames = _collect(cfg, data, console, check)
@@ -53,12 +54,20 @@ def obtain_tokenizer(
     return tokenizer.eval().requires_grad_(False)
 
 
-def tokenizer_dependencies(cfg: Config, env: dict[str, Any]) -> dict[str, Any]:
-    """Return everything that decides the trained tokenizer's weights."""
+def tokenizer_dependencies(cfg: Config, env: dict[str, Any], recorded: RecordedEpisodes | None) -> dict[str, Any]:
+    """Return everything that decides the trained tokenizer's weights: where frames come from, sizes, training."""
     training = asdict(cfg.phase.tokenizer)
     training.pop("cache_dir")
+    frames: dict[str, Any] = {"env": env}
+    if recorded is not None:
+        datasets = [dataset["digest"] for dataset in recorded.state()]
+        frames = {
+            "datasets": datasets,
+            "weights": recorded.probabilities.tolist(),
+            "held_out": len(recorded.held_out),
+        }
     return {
-        "env": env,
+        **frames,
         "tokenizer": asdict(cfg.model.tokenizer),
         "training": training,
         "seed": TOKENIZER_SEED,

@@ -57,7 +57,8 @@ def train(cfg: Config) -> dict[str, Any]:
         if rank == 0:
             again = {**config, "resume": None, "overwrite": False}  # repeating a run must not delete or continue it
             write_atomically(directory.path / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(again)).encode())
-        with closing(build_data(cfg, env_config(cfg), directory.path / "logs" / "env", rank)) as data:
+        saved = directory.checkpoint.training.get("datasets") if directory.checkpoint else None
+        with closing(build_data(cfg, env_config(cfg), directory.path, rank, saved)) as data:
             if rank == 0:
                 return _lead(cfg, config, directory, data, console, stop)
             _follow(cfg, directory, data, console, stop)
@@ -179,8 +180,9 @@ class _FirstStep(lightning.Callback):
 def _note_devices(directory: RunDirectory, data: RolloutDataModule, console: Console) -> None:
     """Record what trains and what renders; say once if it is not the first choice."""
     trains = torch.cuda.get_device_name() if torch.cuda.is_available() else f"CPU, {torch.get_num_threads()} threads"
-    about = data.workers.about
-    directory.file.update(devices={"training": trains, "workers": len(data.workers.status()), **about})
+    about, workers = data.about, len(data.workers.status()) if data.workers else 0
+    datasets = data.recorded.state() if data.recorded else []
+    directory.file.update(devices={"training": trains, "workers": workers, **about}, datasets=datasets)
     renderer = about.get("renderer", {})
     if renderer.get("fallback"):
         directory.file.fallback("renderer", renderer["reason"])

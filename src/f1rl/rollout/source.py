@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -46,8 +47,23 @@ def collect(workers: EpisodeWorkers, requests: Iterable[EpisodeRequest]) -> Iter
         yield workers.next()
 
 
-class EpisodeSource:
-    """Give episodes by number; collection runs ahead in the workers while the caller trains.
+class EpisodeSource(Protocol):
+    """Gives episodes by number."""
+
+    waited: float
+    """Seconds spent waiting for episodes so far."""
+
+    def get(self, index: int) -> TokenizedEpisode:
+        """Return episode ``index``, waiting for it if need be; each number can be had once.
+
+        Raises:
+            KeyError: ``index`` is not among those still to come.
+        """
+        ...
+
+
+class WorkerSource:
+    """Give fresh episodes; collection runs ahead in the workers while the caller trains.
 
     Each frame is rendered once and encoded once, when its episode arrives.
     """
@@ -60,6 +76,7 @@ class EpisodeSource:
         camera: int,
         indices: Iterable[int],
         lookahead: int,
+        record: Callable[[Episode], None] | None = None,
     ) -> None:
         """Prepare the source; nothing is requested before the first :meth:`get`.
 
@@ -70,9 +87,10 @@ class EpisodeSource:
             camera: index of the predicted camera.
             indices: the numbers that will be asked for, ascending.
             lookahead: how many episodes may be collected beyond those asked for.
+            record: is given every episode when it arrives.
         """
         self.waited = 0.0
-        """Seconds spent waiting for episodes so far."""
+        self._record = record
         self._workers = workers
         self._encode = encode
         self._request = request
@@ -83,11 +101,7 @@ class EpisodeSource:
         self._requested = self._received = self._delivered = 0
 
     def get(self, index: int) -> TokenizedEpisode:
-        """Return episode ``index``, waiting for it if need be; each number can be had once.
-
-        Raises:
-            KeyError: ``index`` is not among those still to come.
-        """
+        """Return episode ``index``; see :class:`EpisodeSource`."""
         while index not in self._ready:
             self._request_ahead()
             if self._requested == self._received and not self._request_one():
@@ -101,6 +115,8 @@ class EpisodeSource:
         started = time.perf_counter()
         episode = self._workers.next()
         self.waited += time.perf_counter() - started
+        if self._record is not None:
+            self._record(episode)
         tokens = self._encode(episode.image[:, self._camera]).astype(np.int16)
         self._ready[episode.request.index] = TokenizedEpisode(episode, tokens)
         self._received += 1
