@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 import av
@@ -12,6 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from dataset_support import episodes, record
+from f1rl.dataset.names import action_names, state_names
+from f1rl_envs.spec import EnvSpec
 
 COLLECTED = episodes(5)
 LENGTHS = [len(episode) + 1 for episode in COLLECTED]
@@ -39,6 +42,29 @@ def test_info_counts_and_lists_what_is_there(root: Path) -> None:
     columns = {name for name, feature in found["features"].items() if feature["dtype"] != "video"}
     assert columns == set(rows(root).column_names)
     assert all("/" not in name for name in found["features"])
+
+
+JOINTS = [*(f"joint_{number}" for number in range(7)), "gripper"]
+PAIR = [*range(7), 8, *range(9, 16), 17]  # of two arms of seven joints
+PAIR_POSITIONS = [*range(3), 8, *range(9, 12), 17]
+
+
+@pytest.mark.parametrize(
+    ("mode", "actions", "states", "grippers", "names"),
+    [
+        ("delta_qpos", range(8), range(8), [7], JOINTS),
+        ("delta_ee", range(7), range(8), [6], ["x", "y", "z", "rx", "ry", "rz", "gripper"]),
+        ("delta_ee_pos", PAIR_POSITIONS, PAIR, [8, 17], ["x", "y", "z", "gripper"]),
+    ],
+)
+def test_the_entries_of_a_vector_are_named(
+    mode: str, actions: Iterable[int], states: Iterable[int], grippers: list[int], names: list[str]
+) -> None:
+    masks = [tuple(entry in real for entry in range(32)) for real in (actions, states)]
+    spec = EnvSpec("any", ("wrist",), 64, 50, 20.0, *masks, grippers=tuple(grippers))
+    sides = [""] if len(grippers) == 1 else ["left_", "right_"]
+    assert action_names({"control": {"mode": mode}}, spec) == [side + name for side in sides for name in names]
+    assert state_names(spec) == [side + name for side in sides for name in JOINTS]
 
 
 def test_columns_have_the_types_that_info_promises(root: Path) -> None:

@@ -8,11 +8,14 @@ action, marked ``is_last`` as in RLDS, with an action of zeros that nobody took.
 from __future__ import annotations
 
 import json
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import pyarrow as pa
 
-from f1rl_envs.spec import EnvSpec
+from f1rl.dataset.names import action_names, state_names
+
+if TYPE_CHECKING:
+    from f1rl.dataset.meaning import Meaning
 
 CODEBASE_VERSION = "v3.0"
 INFO = "meta/info.json"
@@ -63,8 +66,9 @@ def file_number(chunk_index: int, file_index: int) -> int:
     return chunk_index * FILES_PER_CHUNK + file_index
 
 
-def features(spec: EnvSpec, images: Images) -> dict[str, dict[str, Any]]:
+def features(meaning: Meaning, images: Images) -> dict[str, dict[str, Any]]:
     """Return the features of a dataset as ``meta/info.json`` lists them; states and actions without their padding."""
+    spec = meaning.spec
     size, fps = spec.resolution, spec.control_freq
     picture: dict[str, Any] = {"dtype": "image", "shape": [size, size, 3], "names": ["height", "width", "channels"]}
     if images == "video":
@@ -73,15 +77,13 @@ def features(spec: EnvSpec, images: Images) -> dict[str, dict[str, Any]]:
         picture |= {"dtype": "video", "info": about}
     return {
         **{image_key(camera): picture for camera in spec.cameras},
-        STATE: _vector(spec.state_mask),
-        ACTION: _vector(spec.action_mask),
+        STATE: _vector(state_names(spec)),
+        ACTION: _vector(action_names(meaning.env, spec)),
         **{name: {"dtype": kind, "shape": [1], "names": None} for name, kind in _SCALARS.items()},
     }
 
 
-def _vector(mask: tuple[bool, ...]) -> dict[str, Any]:
-    """Describe a vector by its real entries, each named by its place in the padded vector."""
-    names = [f"entry_{place}" for place, real in enumerate(mask) if real]
+def _vector(names: list[str]) -> dict[str, Any]:
     return {"dtype": "float32", "shape": [len(names)], "names": names}
 
 
@@ -97,12 +99,12 @@ def _column(feature: dict[str, Any]) -> pa.DataType:
     return kind if feature["shape"] == [1] else pa.list_(kind, feature["shape"][0])
 
 
-def info(spec: EnvSpec, images: Images, robot: str, episodes: int, frames: int) -> dict[str, Any]:
+def info(meaning: Meaning, images: Images, episodes: int, frames: int) -> dict[str, Any]:
     """Return the contents of ``meta/info.json``."""
-    fps = spec.control_freq
+    fps = meaning.spec.control_freq
     return {
         "codebase_version": CODEBASE_VERSION,
-        "robot_type": robot,
+        "robot_type": meaning.robot,
         "total_episodes": episodes,
         "total_frames": frames,
         "total_tasks": 1,
@@ -113,7 +115,7 @@ def info(spec: EnvSpec, images: Images, robot: str, episodes: int, frames: int) 
         "splits": {"train": f"0:{episodes}"},
         "data_path": DATA,
         "video_path": VIDEO if images == "video" else None,
-        "features": features(spec, images),
+        "features": features(meaning, images),
     }
 
 

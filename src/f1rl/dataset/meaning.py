@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,9 @@ from f1rl_envs.spec import EnvSpec
 
 FORMAT = 1
 """Raised when an older dataset can no longer be read."""
+
+_SPEC = ("name", "cameras", "resolution", "max_steps", "control_freq", "action_mask", "state_mask", "grippers")
+"""Parts of an environment's spec that a reader needs."""
 
 _FREE = ("task", "max_steps", "render_device", "randomization")
 """Parts of an environment's configuration that may differ: they decide what happens, not what a number means."""
@@ -44,14 +47,15 @@ class Meaning:
     def _essence(self) -> dict[str, Any]:
         """Return what must be equal for the numbers to mean the same."""
         env = {key: value for key, value in self.env.items() if key not in _FREE}
-        spec = {key: value for key, value in asdict(self.spec).items() if key not in ("name", "max_steps")}
+        spec = {key: getattr(self.spec, key) for key in _SPEC if key not in ("name", "max_steps")}
         for key in ("state_mask", "action_mask"):
             spec[key] = [place for place, real in enumerate(spec[key]) if real]
         return {"env": env, "spec": spec}
 
     def save(self, root: Path) -> None:
         """Write ``meta/f1rl.json`` of the dataset at ``root``."""
-        write_json(root / MEANING, {"format": FORMAT, "env": dict(self.env), "spec": asdict(self.spec)})
+        spec = {key: getattr(self.spec, key) for key in _SPEC}
+        write_json(root / MEANING, {"format": FORMAT, "env": dict(self.env), "spec": spec})
 
     def require(self, expected: Meaning, root: Path) -> None:
         """Refuse a dataset whose numbers mean something else.
@@ -79,5 +83,6 @@ def load_meaning(root: Path, text: str) -> Meaning:
         raise DatasetError(
             f"{root / MEANING} has format {saved['format']}; this program reads {FORMAT}. Record it again"
         )
-    fields = {key: tuple(value) if isinstance(value, list) else value for key, value in saved["spec"].items()}
-    return Meaning(saved["env"], EnvSpec(**fields))
+    spec = {key: saved["spec"][key] for key in _SPEC}
+    spec = {key: tuple(value) if isinstance(value, list) else value for key, value in spec.items()}
+    return Meaning(saved["env"], EnvSpec(**spec))

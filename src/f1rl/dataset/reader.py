@@ -136,7 +136,7 @@ class EpisodeDataset:
         with reading(self.root / layout.INFO):
             found = {name: [f["dtype"], list(f["shape"])] for name, f in self._info["features"].items()}
             images = "video" if found.get(layout.image_key(spec.cameras[0]), [None])[0] == "video" else "png"
-        wanted = {name: [f["dtype"], f["shape"]] for name, f in layout.features(spec, images).items()}
+        wanted = {name: [f["dtype"], f["shape"]] for name, f in layout.features(self.meaning, images).items()}
         wrong = {name: (found.get(name), kind) for name, kind in wanted.items() if found.get(name) != kind}
         if wrong:
             raise DatasetError(

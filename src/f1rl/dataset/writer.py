@@ -53,7 +53,7 @@ class DatasetWriter:
         self._frames = 0
         self._statistics: dict[str, Statistics] | None = None
         self._known: set[tuple[int, int]] = set()
-        self._features = layout.features(meaning.spec, images)
+        self._features = layout.features(meaning, images)
         self._schema = layout.arrow_schema(self._features)
         pictures = [name for name, feature in self._features.items() if feature["dtype"] == "image"]
         self._data = NewestFile(root, layout.DATA, DATA_FILE_BYTES[images], pictures)
@@ -174,10 +174,8 @@ class DatasetWriter:
         self._list.append(pa.Table.from_pylist([row]))
 
     def _summarise(self) -> None:
-        spec = self._meaning.spec
         write_json(self.root / layout.STATS, self._statistics or {})
-        summary = layout.info(spec, self._images, self._meaning.robot, self.num_episodes, self._frames)
-        write_json(self.root / layout.INFO, summary)
+        write_json(self.root / layout.INFO, layout.info(self._meaning, self._images, self.num_episodes, self._frames))
 
     def _resume(self) -> None:
         """Go on where the last writer was stopped; what it had not finished is left behind."""
