@@ -317,6 +317,27 @@ def test_memory_does_not_grow(env):
     assert rss_mb() - before < 8
 
 
+def test_shaders_are_compiled_once_per_process(env):
+    """The software renderer's machine code (nameless executable memory) stays as the first scene left it."""
+    if env.renderer.backend != "cpu":
+        pytest.skip("a GPU's driver keeps its machine code on the GPU")
+
+    def machine_code():
+        with open("/proc/self/maps") as file:
+            lines = [line.split() for line in file]
+        return sum(len(fields) == 5 and "x" in fields[1] for fields in lines)
+
+    env.reset(seed=0, options={"scene_seed": 21})
+    compiled = machine_code()
+    assert compiled > 10
+    for scene_seed in range(22, 25):
+        env.reset(seed=0, options={"scene_seed": scene_seed})
+    second = make(CONFIG)
+    second.reset(seed=0, options={"scene_seed": 21})
+    second.close()
+    assert machine_code() == compiled
+
+
 # ---------------------------------------------------------------------------------------- the ManiSkill form
 @pytest.fixture(scope="module")
 def maniskill():
