@@ -11,6 +11,9 @@ SUITE = (
     ("environment against bare SAPIEN, 128 px", ["-m", "benchmarks.env_speed", "--resolution", "128"]),
     ("planned poses", ["-m", "benchmarks.planning"]),
     ("vector environment against single environments", ["-m", "benchmarks.vector_speed"]),
+    ("two workers, 64 px", ["-m", "benchmarks.env_workers", "--resolution", "64"]),
+    ("two workers, 128 px", ["-m", "benchmarks.env_workers", "--resolution", "128"]),
+    ("resets and memory", ["-m", "benchmarks.env_resets"]),
     ("teacher training", ["-m", "benchmarks.teacher_speed"]),
 )
 

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from f1rl.config.compose import compose
-from f1rl.launch.build import env_config
+from f1rl.launch.environment import env_config
 from f1rl_envs.sim import make
 
 if TYPE_CHECKING:
@@ -87,16 +87,6 @@ def triangles(env: RandomExplorationEnv) -> int:
     return total
 
 
-def milliseconds(call: Callable[[int], Any], count: int) -> float:
-    """Return the median time of ``call(k)``."""
-    times = []
-    for k in range(count):
-        start = time.perf_counter()
-        call(k)
-        times.append(time.perf_counter() - start)
-    return 1e3 * float(np.median(times))
-
-
 def cpu_name() -> str:
     """Return the processor's name."""
     for line in Path("/proc/cpuinfo").read_text().splitlines():
@@ -121,8 +111,6 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
         "env_steps_per_s": round(float(np.median(ours)), 1),
         "bare_sapien_steps_per_s": round(float(np.median(bare)), 1),
         "ratio": round(float(np.median(np.divide(ours, bare))), 3),
-        "reset_reuse_ms": round(milliseconds(lambda k: env.reset(seed=k, options={"scene_seed": 1}), 20), 2),
-        "reset_rebuild_ms": round(milliseconds(lambda k: env.reset(seed=k, options={"scene_seed": 2 + k}), 10), 1),
         "make_and_first_reset_s": round(first, 2),
         "peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
         "resolution": args.resolution,
