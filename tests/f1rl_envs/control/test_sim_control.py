@@ -188,3 +188,26 @@ def test_delta_modes_import_no_planner_and_compile_nothing():
     """Neither is a planner's module imported or even looked for, nor a compiler (any process) started."""
     folder = next(path for path in sys.path if path.endswith("tests"))
     subprocess.run([sys.executable, "-c", _WITHOUT_PLANNERS, folder], check=True)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_both_arms_of_a_pair_follow_their_own_entries(mode):
+    """The right arm moves while the left one is told to stay, in every mode; entries between them mean nothing."""
+    planner = "ompl" if mode in PLANNING_MODES else None
+    pair = {"arms": ["ur5", "franka"], "distance": 0.8}
+    env = make(config_of(mode, embodiment=pair, control__planner=planner))
+    env.reset(seed=0, options={"scene_seed": 7})
+    left, right = env.control.arms
+    before = [left.position, right.position]
+    physical = np.zeros(sum(env.env_spec.action_mask))
+    for drives in (left, right):
+        here = {"qpos": drives.position, "ee_pose": [*tip_of(env, drives.arm)[:3, 3], 0, 0, 0, 0]}
+        physical[drives.entries] = here.get(mode, 0.0)
+    action = env.control._actions.normalize(physical)
+    action[7] = 1.0  # padding in every mode
+    action[9:12] += 0.3
+    for _ in range(3):
+        env.step(action)
+    assert np.abs(left.position - before[0]).max() < 5e-3
+    assert np.abs(right.position - before[1]).max() > 0.02
+    env.close()
