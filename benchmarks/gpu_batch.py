@@ -6,9 +6,8 @@ Needs a CUDA device that can also draw, and a CUDA build of torch::
     python -m benchmarks.gpu_batch --scenes 64 256 1024 --resolution 128
     python -m benchmarks.gpu_batch --agreement 16      # states and pictures against worker processes, same seeds
 
-Each number of scenes runs in a process of its own, so that its memory is its own. **Not run yet**: this project was
-written without a GPU at hand; one scene of the same code on the CPU is compared with the process form by
-``tests/f1rl_envs/vector/test_simulator.py``.
+Each number of scenes runs in a process of its own, so that its memory is its own. **Not run yet**, for want of a GPU; one
+scene of the same code on the CPU is compared with the process form by ``tests/f1rl_envs/vector/test_simulator.py``.
 """
 
 from __future__ import annotations
@@ -21,9 +20,11 @@ import time
 from typing import Any
 
 import numpy as np
+import torch
 
 from benchmarks import machine
 from benchmarks.env_speed import config_of
+from f1rl_envs.sim.batched import BatchedVectorEnv
 from f1rl_envs.spec import EpisodeRequest
 from f1rl_envs.vector import ProcessVectorEnv
 
@@ -45,10 +46,6 @@ def requests(number: int, seed: int) -> list[EpisodeRequest]:
 
 def measure(num_scenes: int, resolution: int, repeats: int) -> dict[str, Any]:
     """Return speed and memory of that many scenes."""
-    import torch
-
-    from f1rl_envs.sim.batched import BatchedVectorEnv
-
     config = gpu_config(resolution)
     free_before, _ = torch.cuda.mem_get_info()
     with BatchedVectorEnv(config, num_scenes) as env:
@@ -80,10 +77,6 @@ def measure(num_scenes: int, resolution: int, repeats: int) -> dict[str, Any]:
 
 def agreement(num_scenes: int, resolution: int) -> dict[str, float]:
     """Return the largest difference of states and the mean one of pictures over one episode, GPU against workers."""
-    import torch
-
-    from f1rl_envs.sim.batched import BatchedVectorEnv
-
     config, asked = gpu_config(resolution), requests(num_scenes, 0)
     steps = config["max_steps"]
     actions = np.random.default_rng(0).uniform(-1, 1, (steps, num_scenes, 32)).astype(np.float32)
@@ -113,9 +106,7 @@ def main() -> int:
     parser.add_argument("--repeats", type=int, default=5, help="episodes of each number")
     parser.add_argument("--agreement", type=int, metavar="N", help="compare N scenes with worker processes instead")
     args = parser.parse_args()
-    from f1rl_envs.sim.cuda import has_cuda
-
-    if not has_cuda():
+    if not torch.cuda.is_available():
         print("torch finds no CUDA device; nothing is measured")
         return 1
     if args.agreement:

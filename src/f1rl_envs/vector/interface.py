@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, ClassVar, NamedTuple, Self
@@ -42,7 +42,7 @@ class StepResult(NamedTuple):
     """``int64 [N]``: how often a new process had to repeat the running episode."""
 
 
-class VectorEnv(gymnasium.vector.VectorEnv):
+class VectorEnv(gymnasium.vector.VectorEnv, ABC):
     """``N`` scenes that are stepped together; each plays the episode that was requested for it.
 
     Nothing resets by itself (Gymnasium's ``AutoresetMode.DISABLED``): the step that ends an episode returns its last

@@ -79,6 +79,6 @@ def why_not_batched(env_config: Mapping[str, Any]) -> str | None:
         return f"control.mode={mode} plans paths, one scene at a time"
     if env_config["render_device"] == "cpu":
         return "env.render_device is cpu"
-    from f1rl_envs.sim.cuda import has_cuda  # loads torch, which whoever has a GPU to train with has loaded anyway
+    from f1rl_envs.sim.cuda import why_no_gpu  # loads torch, which whoever trains has loaded anyway
 
-    return None if has_cuda() else "torch finds no CUDA device"
+    return why_no_gpu(env_config["render_device"])

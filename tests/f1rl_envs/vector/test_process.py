@@ -252,8 +252,6 @@ def test_send_and_receive_leave_time_in_between():
 def test_wrong_calls_are_refused():
     with pytest.raises(ValueError, match="num_workers is 3 and num_envs is 2"):
         opened(num_envs=2, num_workers=3)
-    with pytest.raises(ValueError, match="num_envs is 0"):
-        ProcessVectorEnv.__base__.__init__(object.__new__(ProcessVectorEnv), registry.spec(TOY), 0)
     with pytest.raises(EnvError, match=r"need \d+ MiB of memory but only .*lower num_envs"):
         opened(toy(camera__resolution=512), num_envs=10**6)
     with opened(num_envs=2) as env:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from env_configs import simulator, toy
+from env_configs import changed, simulator, toy
 from f1rl_envs import registry
 from f1rl_envs.errors import EnvError
 from f1rl_envs.sim.batched import BatchedVectorEnv
@@ -85,13 +85,22 @@ def test_the_batched_form_keeps_the_contract_of_the_process_form(actions, alone)
                 env.step(torch.zeros(1, 32))
 
 
-def test_forms_that_cannot_be_are_refused(caplog):
+def test_forms_that_cannot_be_are_refused(caplog, monkeypatch):
+    with pytest.raises(ValueError, match=r"num_envs is 0: it must be >= 1"):
+        BatchedVectorEnv(CONFIG, 0)
     with pytest.raises(ValueError, match=r"num_envs is 2, but on .* simulates one scene; use ProcessVectorEnv"):
         BatchedVectorEnv(CONFIG, 2)
     with pytest.raises(ValueError, match=r"form=batched cannot be: env.render_device is cpu"):
         make_vector(CONFIG, 2, 1, form="batched", **LIMITS)
     with pytest.raises(ValueError, match=r"form='gpu': must be one of auto, process, batched"):
         make_vector(CONFIG, 2, 1, form="gpu", **LIMITS)
+    auto = changed(CONFIG, render_device="auto")
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(ValueError, match="form=batched cannot be: torch finds no CUDA device"):
+        make_vector(auto, 2, 1, form="batched", **LIMITS)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    with pytest.raises(ValueError, match=r"form=batched cannot be: pictures are drawn by "):
+        make_vector(auto, 2, 1, form="batched", **LIMITS)
     with make_vector(toy(), 2, 8, **LIMITS) as env:
         assert isinstance(env, ProcessVectorEnv)
         assert len(env.pool.workers) == 2
