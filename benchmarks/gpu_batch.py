@@ -6,8 +6,8 @@ Needs a CUDA device that can also draw, and a CUDA build of torch::
     python -m benchmarks.gpu_batch --scenes 64 256 1024 --resolution 128
     python -m benchmarks.gpu_batch --agreement 16      # states and pictures against worker processes, same seeds
 
-Each number of scenes runs in a process of its own, so that its memory is its own. **Not run yet**, for want of a GPU; one
-scene of the same code on the CPU is compared with the process form by ``tests/f1rl_envs/vector/test_simulator.py``.
+Each number of scenes runs in a process of its own, so that its memory is its own. **Not run yet**, for want of a GPU;
+``tests/f1rl_envs/vector/test_simulator.py`` compares one scene of the same code on the CPU with the process form.
 """
 
 from __future__ import annotations
