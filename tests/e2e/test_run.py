@@ -15,17 +15,6 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from e2e_support import Launcher, metrics, validations
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory, tokenizer_cache: Path) -> Path:
-    """Return the directory of a run that came to its end."""
-    launcher = Launcher(tmp_path_factory.mktemp("run"), tokenizer_cache)
-    result = launcher.run()
-    assert result.returncode == 0, result.stdout + result.stderr
-    assert "copy last frame" in result.stdout
-    assert "checkpoint-24" in result.stdout
-    return launcher.directory / "outputs" / "teacher_rl"
-
-
 def test_each_episode_has_one_record_with_the_guides_keys(finished: Path) -> None:
     records = [json.loads(line) for line in (finished / "episode_metrics.jsonl").read_text().splitlines()]
     assert [r["episode"] for r in records] == list(range(1, 25))
