@@ -15,6 +15,7 @@ SUITE = (
     ("two workers, 128 px", ["-m", "benchmarks.env_workers", "--resolution", "128"]),
     ("resets and memory", ["-m", "benchmarks.env_resets"]),
     ("teacher training", ["-m", "benchmarks.teacher_speed"]),
+    ("reports of large records", ["-m", "benchmarks.reports"]),
 )
 
 
