@@ -98,6 +98,7 @@ def test_damage_is_named_and_the_rest_is_read(tmp_path: Path) -> None:
         "training_log.json cannot be read",
         "episode_metrics.jsonl",
     ]
+    assert run.problems[-1].endswith("1 damaged lines are left out")
     assert run.best is None
 
 

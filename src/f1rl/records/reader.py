@@ -70,8 +70,6 @@ class RunRecords:
         """The ``val_history``: one record per evaluation."""
         self.log: dict[str, Any] = {}
         """``training_log.json`` without its histories: ``config``, ``best_checkpoint``, ``final_metrics``, ..."""
-        self.problems: list[str] = []
-        """What cannot be read, one sentence each."""
         self._log_path = self.directory / LOG_FILE if path.is_dir() else path
         self._has_directory = path.is_dir()
         self._episodes = JsonlFollower(self.directory / EPISODE_FILE, _TAIL if newest_only else None)
@@ -86,11 +84,14 @@ class RunRecords:
 
         Costs what was appended; ``training_log.json`` is read again as a whole when it was replaced.
         """
-        news = [self._refresh_info(), self._refresh_episodes(), self._refresh_log()]
-        self.problems = list(self._unreadable.values())
-        if self._episodes.damaged:
-            self.problems.append(f"{EPISODE_FILE}: {self._episodes.damaged} lines are damaged and left out")
-        return any(news)
+        return any([self._refresh_info(), self._refresh_episodes(), self._refresh_log()])
+
+    @property
+    def problems(self) -> list[str]:
+        """What cannot be read, one sentence each."""
+        damaged = self._episodes.damaged
+        lines = [f"{EPISODE_FILE}: {damaged} damaged lines are left out"] if damaged else []
+        return [*self._unreadable.values(), *lines]
 
     @property
     def name(self) -> str:
@@ -107,12 +108,13 @@ class RunRecords:
     @cached_property
     def config(self) -> dict[str, Any]:
         """The configuration: ``config.yaml``, or what the log says."""
-        try:
-            text = (self.directory / "config.yaml").read_text() if self.info else ""
-            found = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-        except (OSError, yaml.YAMLError) as error:
-            self._unreadable["config.yaml"] = f"config.yaml cannot be read: {error}"
-            found = None
+        path = self.directory / "config.yaml"
+        found = None
+        if self.info and path.exists():
+            try:
+                found = yaml.load(path.read_text(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+            except (OSError, ValueError, yaml.YAMLError) as error:
+                self._unreadable[path.name] = f"{path.name} cannot be read: {error}"
         return found if isinstance(found, dict) else dict(self.log.get("config") or {})
 
     @property

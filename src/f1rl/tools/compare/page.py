@@ -82,7 +82,8 @@ def differences(comparison: Comparison) -> Section | None:
         return None
     headings = ("key", *(f"#{place}" for place, _ in enumerate(comparison.groups, 1)))
     listed = [[key, *values] for key, values in comparison.differences.items()]
-    body = fragment("statistics", headings=headings, rows=listed, numbers=(), note="All other keys are equal.")
+    note = "Of the keys that change what is learned, all others are equal."
+    body = fragment("statistics", headings=headings, rows=listed, numbers=(), note=note)
     return Section("differences", "Differences", body)
 
 

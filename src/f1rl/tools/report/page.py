@@ -55,7 +55,9 @@ def overview(subject: Subject) -> Section:
     if started and seen:
         facts.append(("from start to last sign", age(seen - started), _when(started)))
     if "env_steps_per_s" in run.train:
-        facts.append(("environment steps per second", number(run.train.last["env_steps_per_s"]), "in this segment"))
+        facts.append(
+            ("environment steps per second", number(float(run.train.column("env_steps_per_s")[-1])), "in this segment")
+        )
     if run.checkpoints():
         facts.append(("checkpoints", str(len(run.checkpoints())), run.checkpoints()[-1].name))
     return Section("overview", "Overview", fragment("overview", facts=facts, against=_against(subject)))
@@ -66,12 +68,8 @@ def curves(subject: Subject) -> Section:
     run = subject.run
     moving = _moving(subject)
     figures = tuple(_figure(subject, panel) for panel in moving)
-    minor = [panel.title.lower() for panel in subject.panels if is_minor(panel)]
-    constants = [
-        f"{panel.title.lower()} ({number(float(values[0]))})"
-        for panel in subject.panels
-        if panel not in moving and not is_minor(panel) and len(values := points(run, panel.curves[0], None)[1])
-    ]
+    minor = [panel.title for panel in subject.panels if is_minor(panel)]
+    constants = [_constant(run, p) for p in subject.panels if p not in moving and not is_minor(p)]
     body = fragment("curves", figures=figures, constants=constants, minor=minor, note=drawing_note(len(run.train)))
     return Section("curves", "Curves", body, figures)
 
@@ -147,6 +145,12 @@ SECTIONS: list[Callable[[Subject], Section | None]] = [
 
 def _moving(subject: Subject) -> list[Panel]:
     return [panel for panel in subject.panels if not is_minor(panel) and not is_constant(subject.run, panel)]
+
+
+def _constant(run: RunRecords, panel: Panel) -> str:
+    """Return the title of a panel in which nothing changes, with the value if it is one."""
+    values = [y[-1] for curve in panel.curves if len(y := points(run, curve, None)[1])]
+    return f"{panel.title} ({number(float(values[0]))})" if len(set(values)) == 1 else panel.title
 
 
 def _line(run: RunRecords) -> str:
