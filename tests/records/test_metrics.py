@@ -72,6 +72,13 @@ def test_the_best_results_checkpoint_is_named(tmp_path: Path) -> None:
     assert best_result(foreign(tmp_path, [{"step": 1, "loss": 1}], [])) is None
 
 
+def test_what_only_sounds_like_a_reference_is_none(tmp_path: Path) -> None:
+    names = ("val_random_network_error", "val_tokenizer_loss", "val_coverage", "val_random_policy_coverage")
+    found = {panel.key: panel for panel in panels(foreign(tmp_path, [], [dict.fromkeys(names, 1.0)]))}
+    assert set(found) == {"random_network_error", "tokenizer_loss", "coverage"}
+    assert [curve.label for curve in found["coverage"].curves] == ["validation", "random policy"]
+
+
 def test_names_tell_what_is_better() -> None:
     assert [goal_of(name) for name in ("val_loss", "reward", "kl", "psnr", "lr")] == ["min", "max", "min", "max", None]
     assert {quantity(name) for name in ("val_loss", "eval_loss", "avg_loss", "loss")} == {"loss"}

@@ -1,7 +1,7 @@
 """Which numbers of a run belong into one picture: training and validation together, with what they are judged against.
 
 Nothing here knows a phase. A column's name says what it is: ``val_`` or ``eval_`` in front is a validation, ``_stderr``
-behind is the standard error of another column, ``copy_last_``, ``unigram_``, ``random_`` mark a reference.
+behind is the standard error of another column; ``copy_last_``, ``unigram_``, ``random_policy_`` mark a reference.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ _TITLES = {
 }
 _ORDER = ("loss", "reward", "kl", "accuracy", "psnr", "action_sensitivity", "memory_gain", "lr", "grad_norm")
 _REFERENCES = {
-    "copy_last": "copy last frame",
-    "unigram": "unigram",
-    "tokenizer": "tokenizer (ceiling)",
-    "random": "random policy",
+    "^copy_last_|_copy_last$": "copy last frame",
+    "^unigram_|_unigram$": "unigram",
+    "_tokenizer$": "tokenizer (ceiling)",
+    "^random_policy_|_random_policy$": "random policy",
 }
 _LOWER = ("loss", "error", "perplexity", "kl", "wait")
 _HIGHER = ("reward", "return", "acc", "psnr", "success", "score", "coverage", "margin", "gain", "sensitivity", "per_s")
@@ -115,7 +115,7 @@ def shared_clocks(run: RunRecords) -> list[str]:
 
 def is_minor(panel: Panel) -> bool:
     """Return whether ``panel`` holds details of a reference only, such as the unigram's loss at each scale."""
-    return panel.key.startswith(tuple(f"{mark}_" for mark in _REFERENCES))
+    return any(re.search(mark, panel.key) for mark in _REFERENCES)
 
 
 def points(run: RunRecords, curve: Curve, clock: str | None) -> tuple[np.ndarray, np.ndarray]:
@@ -132,20 +132,18 @@ def is_constant(run: RunRecords, panel: Panel) -> bool:
     return all(len(np.unique(points(run, curve, None)[1])) <= 1 for curve in panel.curves)
 
 
-def best_result(run: RunRecords, metric: str | None = None) -> Best | None:
-    """Return the run's best validation by ``metric``, or by the one that decided while it trained; None if none did."""
-    name, goal = (metric, goal_of(metric) or "min") if metric else _deciding(run)
+def best_result(run: RunRecords) -> Best | None:
+    """Return the run's best validation, by what decided while it trained; None if there is none."""
+    name, goal = _deciding(run)
     if name not in run.val:
         return None
     values = run.val.column(name)
     if not np.isfinite(values).any():
         return None
     value = float(np.nanmin(values) if goal == "min" else np.nanmax(values))
-    saved = run.log.get("best_checkpoint")
-    path = saved.get("path") if isinstance(saved, dict) and saved.get(name) == value else None
-    final = run.log.get("final_metrics") or {}
-    if path is None and final.get("best_metric") == value:
-        path = final.get("best_checkpoint")
+    path = run.best.get("path") if run.best and run.best.get(name) == value else None
+    if path is None and run.final_metrics.get("best_metric") == value:
+        path = run.final_metrics.get("best_checkpoint")
     return Best(name, goal, value, int(np.flatnonzero(values == value)[0]), path)
 
 
@@ -163,7 +161,7 @@ def goal_of(name: str) -> Literal["min", "max"] | None:
 
 def _deciding(run: RunRecords) -> tuple[str, Literal["min", "max"]]:
     """Return the validation field that decides which checkpoint is best, as the log says or its fields suggest."""
-    final = run.log.get("final_metrics") or {}
+    final = run.final_metrics
     if final.get("metric") in run.val and final.get("goal") in ("min", "max"):
         return final["metric"], final["goal"]
     usual = ["val_reward", "val_loss", "eval_loss"]
@@ -190,7 +188,7 @@ def _place(column: str, history: Literal["train", "val"]) -> tuple[str, Curve]:
     if scale:
         return f"{scale.group(1)}_by_scale", Curve(f"scale {scale.group(2)}", history, column)
     for mark, meaning in _REFERENCES.items():
-        rest = re.sub(rf"^{mark}_|_{mark}$", "", base)
+        rest = re.sub(mark, "", base)
         if rest != base:
             return _SAME.get(rest, rest), Curve(meaning, history, column, is_reference=True)
     return _SAME.get(base, base), Curve(label, history, column)

@@ -69,7 +69,7 @@ class RunRecords:
         self.val = MetricTable()
         """The ``val_history``: one record per evaluation."""
         self.log: dict[str, Any] = {}
-        """``training_log.json`` without its histories: ``config``, ``best_checkpoint``, ``final_metrics``, ..."""
+        """The objects of ``training_log.json``: ``config``, ``best_checkpoint``, ``final_metrics``; what is there."""
         self._log_path = self.directory / LOG_FILE if path.is_dir() else path
         self._has_directory = path.is_dir()
         self._episodes = JsonlFollower(self.directory / EPISODE_FILE, _TAIL if newest_only else None)
@@ -115,13 +115,17 @@ class RunRecords:
                 found = yaml.load(path.read_text(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
             except (OSError, ValueError, yaml.YAMLError) as error:
                 self._unreadable[path.name] = f"{path.name} cannot be read: {error}"
-        return found if isinstance(found, dict) else dict(self.log.get("config") or {})
+        return found if isinstance(found, dict) else self.log.get("config", {})
 
     @property
     def best(self) -> dict[str, Any] | None:
         """The best evaluation with the ``path`` of its checkpoint; None before the first one."""
-        best = self.log.get("best_checkpoint")
-        return best if isinstance(best, dict) else None
+        return self.log.get("best_checkpoint")
+
+    @property
+    def final_metrics(self) -> dict[str, Any]:
+        """What the log says of its best metric; empty if nothing."""
+        return self.log.get("final_metrics", {})
 
     def status(self, now: float | None = None) -> RunStatus:
         """Return how the run stands at Unix time ``now`` (default: the clock's)."""
@@ -186,7 +190,7 @@ class RunRecords:
         if log is None:
             return False
         histories = {name: _records(log.pop(name, None)) for name in ("train_history", "val_history")}
-        self.log = log
+        self.log = {name: part for name, part in log.items() if isinstance(part, dict)}
         self.val.clear()
         self.val.extend(histories["val_history"])
         if not (self._has_directory and (self.directory / EPISODE_FILE).exists()):

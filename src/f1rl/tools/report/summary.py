@@ -50,7 +50,7 @@ def _identity(run: RunRecords) -> list[str]:
 
 def _settings(run: RunRecords) -> dict[str, Any]:
     """Return the well-known settings that the log or the configuration of ``run`` holds."""
-    config = {**run.config, **(run.log.get("config") or {})}
+    config = {**run.config, **run.log.get("config", {})}
     found = {}
     for label, names in _SETTINGS.items():
         value = next((config[name] for name in names if config.get(name) is not None), None)
