@@ -66,6 +66,7 @@ def test_what_cannot_be_used_is_refused_when_it_is_opened(
     with pytest.raises(DatasetError, match=message) as caught:
         EpisodeDataset(root)
     assert str(root) in str(caught.value)
+    assert caught.value.exit_code == 3
 
 
 def test_a_missing_and_a_truncated_video_are_named(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -14,10 +15,13 @@ import pytest
 
 import f1rl.dataset.writer as writer_module
 from dataset_support import episodes, meaning, record, same
+from f1rl.dataset import newest_file
 from f1rl.dataset.reader import EpisodeDataset
 from f1rl.dataset.recorder import EpisodeRecorder
 from f1rl.dataset.writer import DatasetWriter
 from f1rl.errors import DatasetError, EnvironmentFailure
+from f1rl.records import files
+from f1rl.records.files import write_atomically
 
 COLLECTED = episodes(7)
 
@@ -137,6 +141,33 @@ def test_rows_beyond_the_list_of_episodes_are_replaced(tmp_path: Path) -> None:
     assert len(read_all(root)) == 2
     record(root, COLLECTED[3:5])
     assert all(same(*pair) for pair in zip(read_all(root), [*COLLECTED[:2], *COLLECTED[3:5]], strict=True))
+
+
+@pytest.mark.parametrize("refused", range(4))
+def test_a_disk_that_refuses_once_costs_no_earlier_episode(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: int
+) -> None:
+    """Whichever file the disk refuses, it takes the next ones again; the writer does not go on over the gap."""
+    writer, calls = DatasetWriter(tmp_path, meaning(), "png"), itertools.count()
+    writer.add(COLLECTED[0])
+
+    def flaky(path: Path, data: bytes) -> None:
+        if next(calls) == refused:
+            raise EnvironmentFailure("No space left on device")
+        write_atomically(path, data)
+
+    for module in (newest_file, files):
+        monkeypatch.setattr(module, "write_atomically", flaky)
+    for episode in COLLECTED[1:3]:
+        with pytest.raises(EnvironmentFailure, match="No space"):
+            writer.add(episode)
+    writer.close()
+    assert len(read_all(tmp_path)) in (1, 2)  # the list of episodes may have come before the refusal
+    writer = DatasetWriter(tmp_path, meaning(), "png")
+    for episode in COLLECTED[1:3]:
+        writer.add(episode)
+    writer.close()
+    assert all(same(*pair) for pair in zip(read_all(tmp_path), COLLECTED[:3], strict=True))
 
 
 def test_a_recorder_writes_in_the_background_and_reports_a_disk_that_refuses(

@@ -29,7 +29,13 @@ def seeds(dataset: EpisodeDataset) -> list[tuple[int, int]]:
 
 def mixed(recorded: Path, output_dir: str, *overrides: str) -> tuple[str, ...]:
     """Return the words of a run that trains on both kinds of episodes and keeps the fresh ones."""
-    words = ("rollout=mixed", f"rollout.datasets=[{recorded}]", "rollout.record.enabled=true", f"seed={SEED}")
+    words = (
+        "phase.num_episodes=16",
+        "rollout=mixed",
+        f"rollout.datasets=[{recorded}]",
+        "rollout.record.enabled=true",
+        f"seed={SEED}",
+    )
     return (*words, f"output_dir={output_dir}", *overrides)
 
 
@@ -53,7 +59,7 @@ def test_a_mixed_and_recorded_run_that_is_killed_goes_on_as_if_it_was_not(launch
     assert metrics(run) == metrics(whole)
     assert validations(run) == validations(whole)
     fresh = {(m["seed"], m["scene_seed"]) for m in metrics(whole)} - set(seeds(EpisodeDataset(recorded)))
-    assert 4 < len(fresh) < 20
+    assert 3 < len(fresh) < 13
     for directory in (whole, run):
         found = seeds(EpisodeDataset(directory / "dataset"))
         assert len(set(found)) == len(found)
@@ -91,9 +97,3 @@ def test_what_the_simulator_showed_is_trained_on_where_no_simulator_works(launch
     trained_on = {m["seed"] for m in metrics(launcher.directory / "run")}
     assert len(trained_on) == 5  # of 8, three are held out
     assert trained_on < {episode.request.seed for episode in collected}
-
-
-def test_a_missing_dataset_is_one_error(launcher: Launcher) -> None:
-    result = launcher.run("rollout=offline", "rollout.datasets=[nowhere]", "output_dir=run")
-    assert (result.returncode, "Traceback" in result.stderr) == (3, False)
-    assert "no dataset at nowhere" in result.stderr

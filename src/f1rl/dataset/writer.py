@@ -51,6 +51,7 @@ class DatasetWriter:
         self.root, self.num_episodes = root, 0
         self._meaning, self._images = meaning, images
         self._frames = 0
+        self._error: BaseException | None = None
         self._statistics: dict[str, Statistics] | None = None
         self._known: set[tuple[int, int]] = set()
         self._features = layout.features(meaning, images)
@@ -72,11 +73,23 @@ class DatasetWriter:
         """Append ``episode`` and return whether it is new; one whose seeds are known is left out.
 
         Raises:
-            EnvironmentFailure: the disk refuses; all earlier episodes are intact.
+            EnvironmentFailure: the disk refuses. All earlier episodes are intact; nothing more can be added by this
+                writer, because it no longer knows what is on disk.
         """
+        if self._error is not None:
+            raise self._error
         seeds = (episode.request.seed, episode.request.scene_seed)
         if seeds in self._known:
             return False
+        try:
+            self._append(episode)
+        except BaseException as error:
+            self._error = error
+            raise
+        self._known.add(seeds)
+        return True
+
+    def _append(self, episode: Episode) -> None:
         if self.num_episodes == 0:
             self._begin()
         videos = self._write_videos(episode)
@@ -87,10 +100,8 @@ class DatasetWriter:
         self._write_list(episode, {f"data/{key}": value for key, value in data.items()} | videos, statistics)
         self.num_episodes += 1
         self._frames += table.num_rows
-        self._known.add(seeds)
         self._statistics = merged(self._statistics, statistics)
         self._summarise()
-        return True
 
     def close(self) -> None:
         """Let go of the dataset; it is complete at any time."""
