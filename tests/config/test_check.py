@@ -42,6 +42,11 @@ def test_other_numbers_are_not_negative(key: str) -> None:
         (["env.sim_freq=205"], "env.sim_freq must be a multiple of env.control_freq"),
         (["env.control_freq=0"], "env.control_freq must be at least 1; got 0"),
         (["env.render_device=gpu"], "env.render_device must be auto, cpu or cuda:N; got 'gpu'"),
+        (["embodiment.single_arm=false"], "embodiment.single_arm must be true with embodiment.arms=['franka']"),
+        (["embodiment=dual_franka", "embodiment.single_arm=true"], "embodiment.single_arm must be false"),
+        (["embodiment=dual_franka", "embodiment.distance=null"], "embodiment.distance must be given for a pair"),
+        (["embodiment.distance=0.5"], "embodiment.distance must be null for a single arm; got 0.5"),
+        (["embodiment.arms=[]"], "embodiment.arms must name one arm, or the left and the right one of a pair"),
         (["randomization.num_objects=[6,3]"], "randomization.num_objects must be [least, most]"),
         (
             ["control=ee_pose", "control.planner=null"],
