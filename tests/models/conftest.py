@@ -50,6 +50,7 @@ def small_values(tiny_values: dict) -> dict:
     values["und"] |= {"width": 24, "mlp_width": 32}
     values["und"]["vision"] |= {"image_size": 32, "patch_size": 16, "width": 16, "mlp_width": 16, "heads": 2}
     values["gen"] |= {"width": 16, "mlp_width": 24, "history_side": 2}
+    values["act"] |= {"width": 16, "mlp_width": 24, "chunk": 3, "denoising_steps": 2}
     values["memory"] |= {"hidden": 12, "num_layers": 2}
     return values
 

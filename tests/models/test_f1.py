@@ -233,3 +233,15 @@ def test_the_model_learns_what_an_action_does(make_model, random_inputs):
         loss.backward()
         optimizer.step()
     assert loss.item() < 0.3  # knowing all but the action leaves ln 2
+
+
+def test_dropout_makes_predictions_differ_and_is_off_by_default(make_model, random_inputs):
+    model = make_model().eval()
+    inputs = random_inputs(model, batch=2, steps=1)
+    seen, _ = model.observe(inputs, model.initial_memory(2, "cpu"))
+    action, target = inputs.action_history[:, 0], inputs.target[:, 0]
+    plain = model.next_frame(seen, action, target)
+    assert torch.equal(plain, model.next_frame(seen, action, target))
+    assert not torch.equal(model.next_frame(seen, action, target, dropout=0.3), plain)
+    whole = model(inputs, model.initial_memory(2, "cpu")).logits[:, 0]
+    assert torch.equal(whole, plain)

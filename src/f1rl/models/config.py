@@ -130,6 +130,20 @@ class GenConfig:
 
 
 @dataclass(frozen=True)
+class ActConfig:
+    """Action expert: chooses a chunk of actions."""
+
+    width: int
+    """Width of the residual stream."""
+    mlp_width: int
+    """Inner width of the feed-forward parts."""
+    chunk: int
+    """Actions that one decision plans."""
+    denoising_steps: int
+    """Steps from noise to a chunk of a flow-matching policy."""
+
+
+@dataclass(frozen=True)
 class MemoryConfig:
     """Recurrent memory over the steps of an episode."""
 
@@ -169,6 +183,8 @@ class ModelConfig:
     """Understanding expert: a PaliGemma without its language-model head."""
     gen: GenConfig
     """Generation expert: predicts the tokens of the next picture."""
+    act: ActConfig
+    """Action expert: chooses a chunk of actions."""
     memory: MemoryConfig
     """Recurrent memory over the steps of an episode."""
 
@@ -209,6 +225,8 @@ def _rules(config: ModelConfig) -> list[tuple[bool, str]]:
         ("model.attention.kv_heads", attention.kv_heads),
         ("model.und.vision.patch_size", vision.patch_size),
         ("model.und.vision.heads", vision.heads),
+        ("model.act.chunk", config.act.chunk),
+        ("model.act.denoising_steps", config.act.denoising_steps),
         ("model.memory.hidden", config.memory.hidden),
         ("model.memory.num_layers", config.memory.num_layers),
     ]

@@ -18,18 +18,19 @@ from f1rl.models.tokenizer import FrameTokenizer, normalise_images
 
 
 @dataclass
-class _Seen:
-    """What the next frames of ``N = B * T`` steps are predicted from."""
+class Observed:
+    """What the model made of ``B`` streams and ``T`` steps before it knew the actions; ``N = B * T``."""
 
     cache: Cache
-    """Of the prefix."""
-    context: Tensor
-    """Memory, state and action tokens ``[N, n, width]``."""
+    """Keys and values of pictures, prompt and past frames, of the ``N`` steps."""
+    pooled: Tensor
+    """Mean output of the understanding expert, ``float32 [N, width]``."""
+    state: Tensor
+    """``float32 [N, S]``."""
     recalled: Tensor
-    """The memory token ``[N, 1, width]``, which is also added to every token of the next frame: as one among a hundred
-    in the attention alone, it gets a gradient a hundred times smaller, and is not learned to be used."""
+    """Top layer of the memory after each step, ``float32 [N, hidden]``."""
     last: Tensor
-    """Latent of the newest frame, pooled to every scale, ``[N, L, D]``."""
+    """Latent of the newest frame, pooled to every scale, ``float32 [N, L, D]``."""
 
 
 class F1Model(nn.Module):
@@ -88,12 +89,28 @@ class F1Model(nn.Module):
         """
         if inputs.target is None:
             raise ValueError("inputs.target is None; training needs the tokens of the next frames")
-        seen, memory = self._observe(inputs, memory)
-        coarser = self.tokenizer.scale_inputs(inputs.target.flatten(0, 1))
-        tokens, left = self.frames.next_frame(coarser, seen.last, begin=0)
-        hidden, _ = self._suffix(torch.cat([seen.context, tokens + seen.recalled], dim=1), seen.cache, begin=0)
-        logits = self._logits(hidden[:, seen.context.shape[1] :], left)
+        seen, memory = self.observe(inputs, memory)
+        logits = self.next_frame(seen, inputs.action_history.flatten(0, 1), inputs.target.flatten(0, 1))
         return WorldModelOutput(logits.unflatten(0, inputs.is_first.shape), memory)
+
+    def next_frame(self, seen: Observed, action_history: Tensor, target: Tensor, *, dropout: float = 0.0) -> Tensor:
+        """Predict the frames after ``N`` steps, each scale given the true coarser ones.
+
+        Args:
+            seen: of those steps.
+            action_history: ``float32 [N, n_obs, A]``; the last entry is the action whose result is predicted.
+            target: ``int64 [N, L]``, tokens of the next frames.
+            dropout: share of the tokens' entries that is dropped at random, also outside of training: predictions with
+                different masks differ where the model knows little (Gal & Ghahramani 2016).
+
+        Returns:
+            Logits ``float32 [N, L, V]``.
+        """
+        context = self._context(seen, action_history)
+        tokens, left = self.frames.next_frame(self.tokenizer.scale_inputs(target), seen.last, begin=0)
+        suffix = F.dropout(torch.cat([context, tokens + context[:, :1]], dim=1), dropout, training=dropout > 0)
+        hidden, _ = self._suffix(suffix, seen.cache, begin=0)
+        return self._logits(hidden[:, context.shape[1] :], left)
 
     @torch.no_grad()
     def predict(self, inputs: WorldModelInputs, memory: Tensor) -> tuple[Tensor, Tensor]:
@@ -105,25 +122,37 @@ class F1Model(nn.Module):
         Raises:
             ValueError: if ``memory`` does not fit.
         """
-        seen, memory = self._observe(inputs, memory)
-        count, cache, begin = len(seen.context), seen.cache, 0
-        tokens = torch.empty(count, 0, dtype=torch.long, device=seen.context.device)
-        coarser = seen.context.new_zeros(count, 0, self.config.tokenizer.codebook_dim)
+        seen, memory = self.observe(inputs, memory)
+        context = self._context(seen, inputs.action_history.flatten(0, 1))
+        count, cache, begin = len(context), seen.cache, 0
+        tokens = torch.empty(count, 0, dtype=torch.long, device=context.device)
+        coarser = context.new_zeros(count, 0, self.config.tokenizer.codebook_dim)
         for side in self.config.tokenizer.scales:
             if side > 1:
                 coarser = self.tokenizer.next_scale_input(tokens)
             step, left = self.frames.next_frame(coarser, seen.last, begin=tokens.shape[1])
-            step = step + seen.recalled
+            step = step + context[:, :1]
             if side == 1:
-                step = torch.cat([seen.context, step], dim=1)
+                step = torch.cat([context, step], dim=1)
             hidden, cache = self._suffix(step, cache, begin)
             begin += step.shape[1]
             best = self._logits(hidden[:, -side * side :], left).argmax(-1)
             tokens = torch.cat([tokens, best], dim=1)
         return tokens.unflatten(0, inputs.is_first.shape), memory
 
-    def _observe(self, inputs: WorldModelInputs, memory: Tensor) -> tuple[_Seen, Tensor]:
-        """Return all that the next frames are predicted from, and the memory after the window."""
+    def observe(self, inputs: WorldModelInputs, memory: Tensor) -> tuple[Observed, Tensor]:
+        """Take in a window; what was done in its last step need not be known yet.
+
+        Args:
+            inputs: a window; ``action_history`` and ``target`` are not read.
+            memory: ``float32 [layers, B, hidden]`` before it.
+
+        Returns:
+            What was seen, and the memory ``float32 [layers, B, hidden]`` after the window.
+
+        Raises:
+            ValueError: if ``memory`` does not fit.
+        """
         batch, steps = inputs.is_first.shape
         self.memory.check(memory, batch)
         history = inputs.token_history.flatten(0, 1)
@@ -132,9 +161,17 @@ class F1Model(nn.Module):
         cache, pooled = self._prefix(inputs.image.flatten(0, 1), past)
         features = torch.cat([pooled.unflatten(0, (batch, steps)), inputs.state, inputs.prev_action], dim=-1)
         recalled, memory = self.memory(features, inputs.is_first, memory, backprop=self.memory_backprop)
-        single = torch.stack([self.memory_token(recalled), self.state_token(inputs.state)], dim=2)
-        context = torch.cat([single, self.action_token(inputs.action_history)], dim=2).flatten(0, 1)
-        return _Seen(cache, context, context[:, :1], self.tokenizer.pooled_scales(latents[:, -1])), memory
+        last = self.tokenizer.pooled_scales(latents[:, -1])
+        return Observed(cache, pooled, inputs.state.flatten(0, 1), recalled.flatten(0, 1), last), memory
+
+    def _context(self, seen: Observed, action_history: Tensor) -> Tensor:
+        """Return memory, state and action tokens ``[N, 2 + n_obs, width]``.
+
+        The memory token, the first, is also added to every token of the next frame: as one among a hundred in the
+        attention alone, it gets a gradient a hundred times smaller, and is not learned to be used.
+        """
+        single = torch.stack([self.memory_token(seen.recalled), self.state_token(seen.state)], dim=1)
+        return torch.cat([single, self.action_token(action_history)], dim=1)
 
     def _prefix(self, image: Tensor, past: Tensor) -> tuple[Cache, Tensor]:
         """Run ``image uint8 [N, C, 3, H, W]``, the prompt and the past frames ``[N, n, width]`` through the experts.

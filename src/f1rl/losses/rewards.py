@@ -1,0 +1,131 @@
+"""What an explorer is paid for. Every term is about what an action *led to*; none can be computed before.
+
+``N`` streams, ``L`` tokens of a frame, ``V`` codes. Nothing here has a gradient.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from f1rl.losses.running import RunningStatistics
+
+MemorySign = Literal["convergence", "divergence"]
+
+
+@dataclass(frozen=True)
+class Recollection:
+    """A memory state, and which network remembers it."""
+
+    state: Tensor
+    """``float32 [layers, N, hidden]``."""
+    origin: str
+    """:func:`origin` of the recurrent network."""
+
+
+def origin(network: nn.Module) -> str:
+    """Return a digest of a network's weights: two states can be compared only where one network made both."""
+    digest = hashlib.sha256()
+    for name, tensor in network.state_dict().items():
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+@torch.no_grad()
+def memory_distance(student: Recollection, teacher: Recollection) -> Tensor:
+    """Return how far the memories of ``N`` streams lie apart: root mean square per dimension, ``float32 [N]``.
+
+    Raises:
+        ValueError: if different networks made them (the axes of unrelated memories mean nothing to each other), or
+            the shapes differ.
+    """
+    if student.origin != teacher.origin:
+        raise ValueError(
+            "the memories of student and teacher come from different networks "
+            f"({student.origin[:8]} and {teacher.origin[:8]}), so their distance means nothing; "
+            "load both from one teacher checkpoint"
+        )
+    if student.state.shape != teacher.state.shape:
+        raise ValueError(f"memory shapes differ: {tuple(student.state.shape)} and {tuple(teacher.state.shape)}")
+    return (student.state - teacher.state).square().mean(dim=(0, 2)).sqrt()
+
+
+def memory_reward(before: Tensor, after: Tensor, sign: MemorySign) -> Tensor:
+    """Return the change of the memory distance that an action brought, ``float32 [N]``.
+
+    Args:
+        before: distance ``d_t`` after the frame that the action was chosen from.
+        after: distance ``d_{t+1}`` after the frame that it led to.
+        sign: ``convergence`` pays ``d_t - d_{t+1}``: for looking where the student's memory learns what the teacher's
+            head camera knows; ``divergence`` pays the opposite.
+    """
+    return before - after if sign == "convergence" else after - before
+
+
+@torch.no_grad()
+def prediction_entropy(logits: Tensor) -> Tensor:
+    """Return the mean entropy of the predicted tokens, nats per token ``float32 [N]``, of ``logits [N, L, V]``.
+
+    High where the world model does not know, and also where nobody could: noise is paid for.
+    """
+    log_probs = logits.float().log_softmax(-1)
+    return -(log_probs.exp() * log_probs).sum(-1).mean(-1)
+
+
+@torch.no_grad()
+def disagreement(logits: Tensor) -> Tensor:
+    """Return what ``K`` predictions disagree about, nats per token ``float32 [N]``, of ``logits [K, N, L, V]``.
+
+    The mutual information of prediction and predictor (Houlsby et al. 2011, equation 2): zero for noise that all of
+    them expect alike.
+    """
+    log_probs = logits.float().log_softmax(-1)
+    mean = torch.logsumexp(log_probs, dim=0) - torch.tensor(float(len(logits))).log()
+    total = -(mean.exp() * mean).sum(-1)
+    own = -(log_probs.exp() * log_probs).sum(-1).mean(0)
+    return (total - own).mean(-1)
+
+
+class RewardScales:
+    """Brings terms of unlike sizes to a standard deviation of one, by running statistics of each.
+
+    Args:
+        weights: of the terms, by name; a term of weight 0 is recorded but not paid.
+    """
+
+    def __init__(self, weights: dict[str, float]) -> None:
+        self.weights = dict(weights)
+        self._statistics = {name: RunningStatistics() for name in weights}
+
+    def total(self, terms: dict[str, Tensor], valid: Tensor) -> Tensor:
+        """Take the terms of a rollout in, and return the weighted sum of the scaled ones.
+
+        Args:
+            terms: ``float32 [...]`` each, by name.
+            valid: ``bool [...]``; false for padding, which is not counted and gets reward 0.
+
+        Raises:
+            ValueError: if the names are not those of the weights, or a valid term is not finite.
+        """
+        if terms.keys() != self.weights.keys():
+            raise ValueError(f"reward terms {sorted(terms)} are not those of the weights, {sorted(self.weights)}")
+        total = torch.zeros_like(valid, dtype=torch.float32)
+        for name, term in terms.items():
+            statistics = self._statistics[name]
+            statistics.update(term[valid])
+            total += self.weights[name] * term.masked_fill(~valid, 0.0) / statistics.std
+        return total
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the statistics, for a checkpoint."""
+        return {name: statistics.state_dict() for name, statistics in self._statistics.items()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from what :meth:`state_dict` returned."""
+        for name, statistics in self._statistics.items():
+            statistics.load_state_dict(state[name])
