@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from copy import deepcopy
 
-import pytest
 import torch
 
 from f1rl.config.compose import compose
@@ -18,15 +16,6 @@ from f1rl.rollout.batch import WindowBatch
 
 B, T = 2, 4
 PLAN = OptimizerPlan(1e-3, 1.0, 0.01, (0.9, 0.95), 1.0, 0, 10, "constant", 1.0)
-
-
-@pytest.fixture(autouse=True)
-def seeded() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    torch.manual_seed(0)
-    yield
-    torch.set_num_threads(threads)
 
 
 def build(carry_memory: bool = True) -> TeacherModule:

@@ -1,0 +1,125 @@
+"""What is kept of an explorer's decisions until its policy learns from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from f1rl.models.explorer import Decision, Situation
+from f1rl.rollout.source import TokenizedEpisode
+
+
+@dataclass
+class Rollout:
+    """``E`` whole episodes of up to ``D`` decisions, and what was known when each of the ``M`` real ones was made."""
+
+    situation: Situation
+    """Of the ``M`` decisions."""
+    stored: Tensor
+    """``float32 [M, ...]``, see :attr:`f1rl.models.explorer.Decision.stored`."""
+    log_prob: Tensor
+    """``float32 [M]``, when it was made."""
+    value: Tensor
+    """``float32 [M]``, when it was made."""
+    row: Tensor
+    """``int64 [D, E]``: the number of each decision, 0 in the padding."""
+    valid: Tensor
+    """``bool [D, E]``."""
+    terms: dict[str, Tensor]
+    """Reward terms ``float32 [D, E]`` by name, summed over the steps that a decision lasted, 0 in the padding."""
+    last_value: Tensor
+    """``float32 [E]``, of what each episode's last decision led to."""
+    terminated: Tensor
+    """``bool [E]``; the others were truncated."""
+    episodes: list[TokenizedEpisode]
+    """In the order in which they were asked for."""
+    measures: dict[str, Tensor]
+    """``float32 [E]`` by name: means over an episode's steps."""
+
+    @property
+    def num_steps(self) -> int:
+        """Environment steps."""
+        return sum(len(episode) for episode in self.episodes)
+
+    def arranged(self, values: Tensor) -> Tensor:
+        """Return ``values [M]`` as ``[D, E]``, 0 in the padding."""
+        return values[self.row].masked_fill(~self.valid, 0.0)
+
+
+@dataclass
+class _Notes:
+    """The running episode of one scene."""
+
+    rows: list[int] = field(default_factory=list)
+    terms: list[dict[str, float]] = field(default_factory=list)
+    sums: dict[str, float] = field(default_factory=dict)
+
+
+class RolloutRecorder:
+    """Collects decisions, rewards and episodes of ``N`` scenes while they are played."""
+
+    def __init__(self, num_scenes: int) -> None:
+        """Start with nothing."""
+        self._notes = [_Notes() for _ in range(num_scenes)]
+        self._kept: list[tuple[Situation, Tensor, Tensor, Tensor]] = []
+        self._count = 0
+        self._ended: list[tuple[TokenizedEpisode, _Notes, float, bool]] = []
+
+    def decided(self, scenes: Tensor, situation: Situation, decision: Decision, value: Tensor) -> None:
+        """Keep the decisions of the scenes ``int64 [M']``, with the values ``float32 [M']`` of their situations."""
+        self._kept.append((situation, decision.stored, decision.log_prob, value))
+        for scene in scenes.tolist():
+            self._notes[scene].rows.append(self._count)
+            self._notes[scene].terms.append({})
+            self._count += 1
+
+    def stepped(self, scenes: Tensor, terms: dict[str, Tensor], measures: dict[str, Tensor]) -> None:
+        """Add a step's terms and measures, ``float32 [N]`` by name, to the notes of ``scenes int64 [M']``."""
+        for add_to, values in ((lambda notes: notes.terms[-1], terms), (lambda notes: notes.sums, measures)):
+            for name, column in values.items():
+                numbers = column.tolist()
+                for scene in scenes.tolist():
+                    sums = add_to(self._notes[scene])
+                    sums[name] = sums.get(name, 0.0) + numbers[scene]
+
+    def ended(self, scene: int, episode: TokenizedEpisode, value: float) -> None:
+        """Close the episode of a scene; ``value`` is that of its last frame."""
+        self._ended.append((episode, self._notes[scene], value, episode.episode.terminated))
+        self._notes[scene] = _Notes()
+
+    def rollout(self) -> Rollout:
+        """Put the finished episodes side by side, by number.
+
+        Raises:
+            ValueError: if no episode has ended.
+        """
+        if not self._ended:
+            raise ValueError("no episode has ended; a rollout needs one at least")
+        ended = sorted(self._ended, key=lambda entry: entry[0].index)
+        episodes, notes, values, terminated = zip(*ended, strict=True)
+        situations, *kept = zip(*self._kept, strict=True)
+        longest = max(len(one.rows) for one in notes)
+        shape = (longest, len(ended))
+        row, valid = torch.zeros(shape, dtype=torch.int64), torch.zeros(shape, dtype=torch.bool)
+        terms = {name: torch.zeros(shape) for name in notes[0].terms[0]}
+        for e, one in enumerate(notes):
+            count = len(one.rows)
+            row[:count, e], valid[:count, e] = torch.tensor(one.rows), True
+            for name, column in terms.items():
+                column[:count, e] = torch.tensor([entry[name] for entry in one.terms])
+        lengths = torch.tensor([float(len(episode)) for episode in episodes])
+        measures: dict[str, Any] = {name: [one.sums[name] for one in notes] for name in notes[0].sums}
+        return Rollout(
+            Situation.concatenate(situations),
+            *map(torch.cat, kept),
+            row=row,
+            valid=valid,
+            terms=terms,
+            last_value=torch.tensor(values),
+            terminated=torch.tensor(terminated),
+            episodes=list(episodes),
+            measures={name: torch.tensor(sums) / lengths for name, sums in measures.items()},
+        )

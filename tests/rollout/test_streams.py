@@ -1,0 +1,118 @@
+"""Episodes played by a policy: the same histories as those cut out of finished episodes, and nothing mixed up."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from env_configs import toy
+from f1rl.rollout.batch import WindowBatch
+from f1rl.rollout.histories import Histories
+from f1rl.rollout.source import TokenizedEpisode
+from f1rl.rollout.streams import EpisodeStreams
+from f1rl.rollout.windows import write_steps
+from f1rl_envs import registry
+from f1rl_envs.collect import collect_episode
+from f1rl_envs.spec import EpisodeRequest
+from f1rl_envs.toy_views import read_clock
+from f1rl_envs.vector.process import ProcessVectorEnv
+
+STEPS, N_OBS, LENGTH = 7, 3, 4
+CLOCK = toy(variant="clock", max_steps=STEPS)
+
+
+def encode(frames: np.ndarray) -> np.ndarray:
+    """Four numbers that tell frames apart."""
+    flat = frames.reshape(len(frames), LENGTH, -1).astype(np.int64)
+    return (flat.sum(-1) % 251).astype(np.int16)
+
+
+def requests(*numbers: int) -> list[EpisodeRequest]:
+    return [EpisodeRequest(n, seed=100 + n, scene_seed=n) for n in numbers]
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_histories_equal_those_of_finished_episodes(stride: int) -> None:
+    episode = collect_episode(registry.make(CLOCK), registry.spec(CLOCK), requests(0)[0])
+    tokens = encode(episode.image[:, 1])
+    batch = WindowBatch.allocate(
+        batch=1, window=STEPS, image_shape=episode.image.shape[1:], n_obs=N_OBS, num_tokens=LENGTH,
+        action_dim=32, state_dim=32,
+    )  # fmt: skip
+    write_steps(batch, 0, 0, TokenizedEpisode(episode, tokens), 0, STEPS, stride)
+
+    histories = Histories(2, N_OBS, stride, LENGTH, 32)
+    row, codes = torch.tensor([1]), torch.from_numpy(tokens).long()
+    histories.begin(row, codes[:1])
+    for t in range(STEPS):
+        action = torch.from_numpy(np.stack([np.full(32, 9.0, np.float32), episode.action[t]]))
+        assert torch.equal(histories.tokens[1], batch.token_history[0, t])
+        assert torch.equal(histories.prev_action[1], batch.prev_action[0, t])
+        assert torch.equal(histories.actions_with(action)[1], batch.action_history[0, t])
+        assert histories.is_first[1] == batch.is_first[0, t]
+        histories.append(action, codes[[t + 1, t + 1]])
+
+
+@pytest.fixture(scope="module")
+def env():
+    with ProcessVectorEnv(CLOCK, 3, 2, start_timeout=60, step_timeout=20, max_restarts=2, log_dir=None) as built:
+        yield built
+
+
+@pytest.fixture
+def streams(env) -> EpisodeStreams:
+    return EpisodeStreams(env, encode, camera=1, n_obs=N_OBS, stride=1, num_tokens=LENGTH)
+
+
+def play(streams: EpisodeStreams, asked: list[EpisodeRequest]) -> tuple[dict[int, TokenizedEpisode], int]:
+    """Play all of ``asked`` with actions that tell scene and step, and return the episodes and the number of steps."""
+    found, steps = {}, 0
+    streams.begin(asked)
+    while streams.active.any():
+        action = torch.zeros(3, 32)
+        action[:, 0] = torch.linspace(-1, 1, 3)
+        action[:, 1] = steps / 20
+        outcome = streams.step(action)
+        steps += 1
+        assert torch.equal(streams.inputs().token_history[:, 0, -1], outcome.tokens)
+        for scene, episode in outcome.finished.items():
+            assert outcome.truncated[scene]
+            assert not streams.active[scene]
+            found[episode.index] = episode
+        streams.refill()
+    return found, steps
+
+
+def test_every_episode_of_the_queue_is_played_once_whatever_the_number_of_scenes(streams) -> None:
+    found, steps = play(streams, requests(*range(5)))
+    assert sorted(found) == [0, 1, 2, 3, 4]
+    assert steps == 2 * STEPS  # three scenes, five episodes
+    for number, episode in found.items():
+        assert len(episode) == STEPS
+        assert episode.episode.request == requests(number)[0]
+        assert episode.episode.truncated
+        assert np.array_equal(episode.tokens, encode(episode.episode.image[:, 1]))
+        for t in range(STEPS + 1):  # each frame tells its own step and the action that led to it
+            assert read_clock(episode.episode.image[t, 1]).step == t
+
+
+def test_the_last_frame_of_an_episode_is_its_own(streams) -> None:
+    streams.begin(requests(10, 11, 12, 13))
+    for _ in range(STEPS):
+        outcome = streams.step(torch.zeros(3, 32))
+    assert sorted(outcome.finished) == [0, 1, 2]
+    last = streams.inputs()
+    assert [read_clock(image[1].numpy()).step for image in last.image[:, 0]] == [STEPS] * 3
+    assert not last.is_first.any()
+    assert streams.refill().tolist() == [True, False, False]
+    first = streams.inputs()
+    assert first.is_first[0]
+    assert read_clock(first.image[0, 0, 1].numpy()).step == 0
+    assert (first.prev_action[0] == 0).all()
+
+
+def test_an_episode_does_not_depend_on_its_scene_or_its_neighbours(streams) -> None:
+    alone, _ = play(streams, requests(2))
+    again, _ = play(streams, requests(2, 7))
+    assert np.array_equal(alone[2].episode.image, again[2].episode.image)
