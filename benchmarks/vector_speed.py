@@ -1,9 +1,10 @@
 """Steps per second of the process form of a vector environment against single environments in processes of their own.
 
 The baseline is what the same number of processes can do at best: each steps one scene in a loop of its own, waits for
-nobody, and copies nothing to anybody. Both run at the same time of day in alternating blocks, and the median ratio is
-reported; resets are not counted. One scene per worker shows what waiting for the slowest costs, several show how that
-fades::
+nobody, and copies nothing to anybody, as many steps as a worker makes. Both run in alternating blocks, and the median
+ratio is reported; resets are not counted. One scene per worker shows what waiting for the slowest costs, several show
+how that fades. The machine must be idle: where cores are shared, a step that waits for all workers waits for the
+unluckiest, and the ratio says more about the neighbours::
 
     python -m benchmarks.vector_speed --workers 2 --scenes 2 8
     python -m benchmarks.vector_speed --env toy      # no simulation: all overhead
@@ -28,9 +29,9 @@ from f1rl_envs.vector import ProcessVectorEnv
 TOY = {"id": "toy", "variant": "arm", "max_steps": 50, "camera": {"names": ["head", "wrist"], "resolution": 64}}
 
 
-def step_alone(config: dict[str, Any], connection: Connection) -> None:
-    """Answer each seed that comes with the seconds that one episode's steps took; None ends."""
-    env, length = registry.make(config), config["max_steps"]
+def step_alone(config: dict[str, Any], length: int, connection: Connection) -> None:
+    """Answer each seed that comes with the seconds that ``length`` steps from there took; None ends."""
+    env = registry.make(config)
     while (seed := connection.recv()) is not None:
         env.reset(seed=seed, options={"scene_seed": 1})
         actions = np.random.default_rng(seed).uniform(-1, 1, (length, 32)).astype(np.float32)
@@ -45,19 +46,19 @@ def step_alone(config: dict[str, Any], connection: Connection) -> None:
 class Alone:
     """Single environments, each in a process of its own."""
 
-    def __init__(self, config: dict[str, Any], number: int) -> None:
-        """Start the processes."""
+    def __init__(self, config: dict[str, Any], number: int, length: int) -> None:
+        """Start the processes; each makes ``length`` steps at a time."""
         context = multiprocessing.get_context("spawn")
-        self._length = config["max_steps"]
+        self._length = length
         self._connections, self._processes = [], []
         for _ in range(number):
             ours, theirs = context.Pipe()
-            self._processes.append(context.Process(target=step_alone, args=(config, theirs), daemon=True))
+            self._processes.append(context.Process(target=step_alone, args=(config, length, theirs), daemon=True))
             self._processes[-1].start()
             self._connections.append(ours)
 
     def rate(self, seed: int) -> float:
-        """Return the steps per second of all together over one episode."""
+        """Return the steps per second of all together."""
         for message in (seed, "go"):
             for connection in self._connections:
                 connection.send(message)
@@ -84,7 +85,7 @@ def rate(env: ProcessVectorEnv, seed: int) -> float:
 def compare(config: dict[str, Any], num_workers: int, num_scenes: int, repeats: int) -> tuple[float, float, float]:
     """Return the median steps per second of the vector environment and of the baseline, and the median ratio."""
     limits = {"start_timeout": 300.0, "step_timeout": 60.0, "max_restarts": 0, "log_dir": None}
-    alone = Alone(config, num_workers)
+    alone = Alone(config, num_workers, config["max_steps"] * num_scenes // num_workers)
     with ProcessVectorEnv(config, num_scenes, num_workers, **limits) as env:
         rate(env, 0), alone.rate(0)
         pairs = np.array([(rate(env, seed), alone.rate(seed)) for seed in range(1, repeats + 1)])
