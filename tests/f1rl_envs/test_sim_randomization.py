@@ -265,7 +265,7 @@ def test_voxels_are_numbered_and_bounded():
 def test_a_still_robot_touches_moves_and_visits_nothing(plain):
     plain.reset(seed=0, options={"scene_seed": 7})
     for _ in range(10):
-        info = plain._advance(STILL)[1]
+        info = plain._advance(STILL)[-1]
     assert (info["contacts"], info["contact_steps"], info["voxels_visited"]) == (0, 0, 1)
     assert info["object_displacement"] < 1e-3
     assert info["success"] is False
