@@ -1,7 +1,7 @@
 """From a plain configuration to an environment, or to its :class:`EnvSpec` without building one.
 
-``config["id"]`` names the environment: ``toy`` (numpy only), ``random_exploration`` (the simulator), or
-``package.module:attribute`` for an environment of your own, where the attribute is any object (a class with static
+``config["id"]`` names the environment: ``toy`` (numpy only), ``random_exploration`` and ``maniskill`` (the simulator),
+or ``package.module:attribute`` for an environment of your own, where the attribute is any object (a class with static
 methods will do) that has ``make(config) -> gymnasium.Env`` and ``spec(config) -> EnvSpec``.
 
 Importing this module and calling :func:`spec` loads neither torch nor the simulator.
@@ -132,9 +132,26 @@ def _some_of(*allowed: str) -> Check:
 BUILT_IN: Mapping[str, tuple[str, str]] = {
     "toy": ("f1rl_envs.toy:make", "f1rl_envs.toy:spec"),
     "random_exploration": ("f1rl_envs.sim.gym:RandomExplorationEnv", "f1rl_envs.sim.spec:spec"),
+    "maniskill": ("f1rl_envs.sim.maniskill:ManiSkillEnv", "f1rl_envs.sim.maniskill_spec:spec"),
 }
 """What builds and what describes each built-in environment; imported only when it is asked for."""
 
+# Keys and types; what the values may be is known, and checked, where the simulator uses them.
+_SIMULATOR: Schema = {
+    "id": _text,
+    "control": {"mode": _text, "action_scale": _number, "planner": _optional(_text)},
+    "camera": {
+        "names": _texts,
+        "resolution": _integer,
+        "head_fov": _optional(_number),
+        "wrist_fov": _optional(_number),
+        "depth": _flag,
+    },
+    "max_steps": _integer,
+    "sim_freq": _integer,
+    "control_freq": _integer,
+    "render_device": _text,
+}
 SCHEMAS: Mapping[str, Schema] = {
     "toy": {
         "id": _text,
@@ -142,22 +159,9 @@ SCHEMAS: Mapping[str, Schema] = {
         "camera": {"names": _some_of("head", "wrist"), "resolution": _integer_in(32, 512, multiple=16)},
         "max_steps": _integer_in(1, 60_000),
     },
-    # Keys and types; what the values may be is known, and checked, where the simulator uses them.
     "random_exploration": {
-        "id": _text,
+        **_SIMULATOR,
         "embodiment": {"arms": _texts, "distance": _optional(_number)},
-        "control": {"mode": _text, "action_scale": _number, "planner": _optional(_text)},
-        "camera": {
-            "names": _texts,
-            "resolution": _integer,
-            "head_fov": _optional(_number),
-            "wrist_fov": _optional(_number),
-            "depth": _flag,
-        },
-        "max_steps": _integer,
-        "sim_freq": _integer,
-        "control_freq": _integer,
-        "render_device": _text,
         "randomization": {
             "random_background": _flag,
             "random_light": _flag,
@@ -173,6 +177,7 @@ SCHEMAS: Mapping[str, Schema] = {
             "initial_pose_noise": _number,
         },
     },
+    "maniskill": {**_SIMULATOR, "task": _text},
 }
 """The keys of the built-in environments; every one of them must be given, because defaults live with the caller."""
 

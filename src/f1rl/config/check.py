@@ -44,6 +44,8 @@ POSITIVE = (
 NOT_NEGATIVE = ("seed", "phase.warmup_steps", "phase.weight_decay", "phase.min_lr_ratio", "rollout.max_restarts")
 
 SIMULATOR_KEYS = ("sim_freq", "control_freq", "render_device")
+OWN_KEYS = {"toy": ("variant",), "random_exploration": SIMULATOR_KEYS, "maniskill": ("task", *SIMULATOR_KEYS)}
+"""Keys of ``env`` that not every environment has, by its id."""
 
 
 def find_contradictions(config: Config) -> list[str]:
@@ -92,13 +94,19 @@ def _ranges(config: Config) -> Iterator[str]:
 
 def _environment(config: Config) -> Iterator[str]:
     env = config.env
-    own, foreign = (("variant",), SIMULATOR_KEYS) if env.id == "toy" else (SIMULATOR_KEYS, ("variant",))
+    own = OWN_KEYS[env.id]
+    foreign = ("task", "variant", *SIMULATOR_KEYS)
     yield from (f"env.{key} must be given for env.id={env.id}; got null" for key in own if getattr(env, key) is None)
     for key in foreign:
-        if getattr(env, key) is not None:
+        if key not in own and getattr(env, key) is not None:
             yield f"env.{key} means nothing to env.id={env.id}; set it to null or choose another env"
     if env.id != "toy":
         yield from _simulator(env)
+    if env.id == "maniskill" and config.embodiment.arms != ("franka",):
+        yield (
+            f"embodiment.arms={list(config.embodiment.arms)} means nothing to env.id=maniskill, whose tasks bring "
+            "their own robot; leave embodiment=franka"
+        )
 
 
 def _simulator(env: Env) -> Iterator[str]:

@@ -81,10 +81,12 @@ class Phase:
 
 @dataclass(frozen=True)
 class Env:
-    """The environment; keys that only the other kind of environment has are null."""
+    """The environment; keys that only other kinds of environment have are null."""
 
-    id: Literal["random_exploration", "toy"]
+    id: Literal["random_exploration", "maniskill", "toy"]
     """Registered name of the environment."""
+    task: str | None
+    """ManiSkill only: name of the task, e.g. PickCube-v1; docs/environments.md lists them."""
     max_steps: int
     """Steps after which an episode is truncated."""
     scene_reset_interval: int

@@ -14,13 +14,18 @@ def env_config(cfg: Config) -> dict[str, Any]:
     if cfg.env.id == "toy":
         camera = {"names": list(cfg.camera.names), "resolution": cfg.camera.resolution}
         return {**shared, "variant": cfg.env.variant, "camera": camera}
-    return {
+    simulator = {
         **shared,
         "camera": to_tree(cfg.camera),
-        "embodiment": {"arms": list(cfg.embodiment.arms), "distance": cfg.embodiment.distance},
         "control": to_tree(cfg.control),
-        "randomization": to_tree(cfg.randomization),
         "sim_freq": cfg.env.sim_freq,
         "control_freq": cfg.env.control_freq,
         "render_device": cfg.env.render_device,
+    }
+    if cfg.env.id == "maniskill":
+        return {**simulator, "task": cfg.env.task}
+    return {
+        **simulator,
+        "embodiment": {"arms": list(cfg.embodiment.arms), "distance": cfg.embodiment.distance},
+        "randomization": to_tree(cfg.randomization),
     }

@@ -41,6 +41,7 @@ class RobotAgent(BaseAgent):
 
     def _after_loading_articulation(self) -> None:
         """Set the keyframe ``rest``, as the order of the joints is known only now, and a pair's collision groups."""
+        super()._after_loading_articulation()
         robot = self.embodiment
         if len(robot.arms) > 1:
             self._set_collision_groups(collision_masks(robot.arms))

@@ -10,7 +10,7 @@ from f1rl_envs.sim.control import modes
 from f1rl_envs.spec import EnvSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 CAMERAS = ("head", "wrist")
 """Cameras of every robot."""
@@ -20,10 +20,14 @@ FOVS = (0.2, 2.4)
 """Least and most vertical field of view, in radians."""
 
 
-def check_simulation(config: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what is wrong with the keys that every simulator environment has."""
+def check_simulation(config: Mapping[str, Any], known: Sequence[str]) -> Iterator[str]:
+    """Yield what is wrong with the keys that every simulator environment has.
+
+    Args:
+        config: with the keys ``camera``, ``control``, ``max_steps``, ``sim_freq``, ``control_freq``, ``render_device``.
+        known: the cameras that its robot has.
+    """
     cameras, scale = list(config["camera"]["names"]), config["control"]["action_scale"]
-    known = CAMERAS if len(config["embodiment"]["arms"]) == 1 else PAIR_CAMERAS
     if not cameras or len(set(cameras)) != len(cameras) or not set(cameras) <= set(known):
         yield f"camera.names={cameras}: must be one or more of {', '.join(known)}, each once"
     for key in ("head_fov", "wrist_fov"):
@@ -64,7 +68,8 @@ def check(config: Mapping[str, Any]) -> None:
         ValueError: naming each key, what was given and what is allowed.
     """
     scenes = (f"randomization.{fault}" for fault in randomization.faults(config["randomization"]))
-    faults = [*_check_robot(config), *check_simulation(config), *scenes]
+    cameras = CAMERAS if len(config["embodiment"]["arms"]) == 1 else PAIR_CAMERAS
+    faults = [*_check_robot(config), *check_simulation(config, cameras), *scenes]
     if faults:
         raise ValueError("the configuration of random_exploration is wrong:\n  " + "\n  ".join(faults))
 
