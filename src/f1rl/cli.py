@@ -13,7 +13,6 @@ from typing import NoReturn
 
 from f1rl.config.typed import suggest
 from f1rl.errors import EnvironmentFailure, F1RLError, Interrupted, UsageError
-from f1rl_envs.errors import EnvError
 
 COMMANDS = {
     "train": ("f1rl.cli:train", "train one phase; what happens when no command is given"),
@@ -63,7 +62,7 @@ def main(argv: Sequence[str]) -> int:
         return function(words)
     except F1RLError as error:
         return _explain(error, error.exit_code, argv)
-    except EnvError as error:
+    except _env_error() as error:
         return _explain(error, EnvironmentFailure.exit_code, argv)
     except BrokenPipeError:  # `... | head` has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -72,6 +71,16 @@ def main(argv: Sequence[str]) -> int:
         return _explain(error, EnvironmentFailure.exit_code, argv)
     except KeyboardInterrupt as error:
         return _explain(error, Interrupted.exit_code, argv)
+
+
+def _env_error() -> type[Exception]:
+    """Return the environments' error; importing their package, which Python does here only to match an error, is slow.
+
+    It registers the environments with Gymnasium, which takes longer than all that ``--help`` needs.
+    """
+    from f1rl_envs.errors import EnvError
+
+    return EnvError
 
 
 def train(words: Sequence[str]) -> int:

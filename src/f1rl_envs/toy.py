@@ -58,7 +58,7 @@ class ToyEnv(gymnasium.Env):
             spec: cameras, resolution and step limit.
             variant: ``arm``, ``clock`` or ``cue``.
         """
-        self._spec = spec
+        self.env_spec = spec
         self._view = VIEWS[variant](spec.resolution)
         self._state = ToyState()
         self._scene_seed: int | None = None
@@ -105,12 +105,12 @@ class ToyEnv(gymnasium.Env):
         state.gripper += _GRIPPER_PART * (float(moved[NUM_JOINTS]) - state.gripper)
         state.last_action[:NUM_REAL] = moved
         state.step += 1
-        return self._observe(), 0.0, False, state.step >= self._spec.max_steps, {"success": False}
+        return self._observe(), 0.0, False, state.step >= self.env_spec.max_steps, {"success": False}
 
     def _observe(self) -> dict[str, np.ndarray]:
         """Draw every camera; the arrays are new, because whoever gets them may keep them."""
-        image = np.empty(self._spec.image_shape, dtype=np.uint8)
-        for camera, picture in zip(self._spec.cameras, image, strict=True):
+        image = np.empty(self.env_spec.image_shape, dtype=np.uint8)
+        for camera, picture in zip(self.env_spec.cameras, image, strict=True):
             self._view.draw(camera, self._state, picture)
         state = np.zeros(PADDED_DIM, dtype=np.float32)
         state[:NUM_JOINTS] = self._state.joints
