@@ -13,7 +13,6 @@ import contextlib
 from dataclasses import replace
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
-from unittest import mock
 
 import mani_skill.envs  # noqa: F401  (registers the tasks)
 import sapien
@@ -82,7 +81,7 @@ class TaskMixin(BaseEnv):
     def _load_agent(self, options: dict[str, Any]) -> None:
         """Let the task load its robot, and find ours under its name."""
         ours = {uid: AgentSpec(partial(_agent_class(uid), action_scale=self.action_scale), []) for uid in EXCHANGED}
-        with mock.patch.dict(REGISTERED_AGENTS, ours):
+        with _exchanged(REGISTERED_AGENTS, ours):
             super()._load_agent(options)
 
     @property
@@ -166,8 +165,19 @@ def no_questions(name: str) -> Iterator[None]:
     def refuse(question: str) -> NoReturn:
         raise EnvError(_missing_assets(name, f'for which ManiSkill would ask "{question}"'))
 
-    with mock.patch.object(download_asset, "prompt_yes_no", refuse):
+    with _exchanged(vars(download_asset), {"prompt_yes_no": refuse}):
         yield
+
+
+@contextlib.contextmanager
+def _exchanged(table: dict[str, Any], entries: Mapping[str, Any]) -> Iterator[None]:
+    """Let some entries of ``table`` be others for a while."""
+    kept = {key: table[key] for key in entries}
+    table.update(entries)
+    try:
+        yield
+    finally:
+        table.update(kept)
 
 
 def _missing_assets(name: str, which: str) -> str:
