@@ -90,7 +90,9 @@ def lines(path: Path) -> int:
 
 
 # What depends on the clock on the wall, on scheduling, or counts the segments themselves.
-_VARYING = {"timestamp", "wall_time", "env_steps_per_s", "wait_env_share", "segment", "worker", "attempts", "seconds"}
+_VARYING = {
+    "timestamp", "wall_time", "env_steps_per_s", "wait_env_share", "segment", "worker", "attempts", "seconds", "health",
+}  # fmt: skip
 
 
 def metrics(run: Path) -> list[dict[str, Any]]:

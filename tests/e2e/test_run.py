@@ -13,6 +13,8 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from e2e_support import Launcher, metrics, validations
+from f1rl.health.of_run import run_health
+from f1rl.records.reader import RunRecords
 
 
 def test_each_episode_has_one_record_with_the_guides_keys(finished: Path) -> None:
@@ -39,6 +41,18 @@ def test_the_training_log_has_the_guides_shape(finished: Path) -> None:
     best = min(log["val_history"], key=lambda entry: entry["val_loss"])
     assert log["best_checkpoint"]["val_loss"] == best["val_loss"] == log["final_metrics"]["best_metric"]
     assert Path(log["best_checkpoint"]["path"]).name == f"checkpoint-{best['episode']}"
+
+
+def test_the_health_is_in_the_record_as_the_monitor_tells_it(finished: Path) -> None:
+    log = json.loads((finished / "training_log.json").read_text())
+    healths = [entry["health"] for entry in log["val_history"]]
+    assert healths[0] == {**healths[0], "score": None, "band": "too early to tell"}
+    assert healths[-1]["score"] is not None
+    assert json.loads((finished / "run.json").read_text())["health"] == healths[-1]
+    now = run_health(RunRecords(finished))
+    assert now.score == healths[-1]["score"]
+    assert [finding.name for finding in now.findings] == [reason["check"] for reason in healths[-1]["reasons"]]
+    assert not (finished / "live.json").exists()
 
 
 def test_the_run_file_tells_what_ran(finished: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import lightning
@@ -20,11 +20,26 @@ class HeldOutEvaluation(lightning.Callback):
     """Call the phase's ``evaluate`` on episodes of fixed seeds that are never trained on."""
 
     def __init__(
-        self, clock: ClockCallback, episodes: Sequence[Any], every: int, history: TrainingLog, scalars: Scalars
+        self,
+        clock: ClockCallback,
+        episodes: Sequence[Any],
+        every: int,
+        history: TrainingLog,
+        scalars: Scalars,
+        judge: Callable[[Sequence[dict[str, Any]]], dict[str, Any]],
     ) -> None:
-        """Evaluate on ``episodes`` every ``every`` training episodes."""
+        """Evaluate on ``episodes`` every ``every`` training episodes.
+
+        Args:
+            clock: clocks to record.
+            episodes: held-out episodes.
+            every: cadence in training episodes.
+            history: takes each result.
+            scalars: a view that takes it too.
+            judge: returns the health of the run, given all evaluations, for the record of the last of them.
+        """
         self._clock, self._episodes, self._every = clock, episodes, every
-        self._history, self._scalars = history, scalars
+        self._history, self._scalars, self._judge = history, scalars, judge
         self._reward = sum(float(e.episode.reward.sum()) for e in episodes) / len(episodes)
         self.latest: dict[str, float] = dict(history.val[-1]) if history.val else {}
         """The newest metrics."""
@@ -49,10 +64,14 @@ class HeldOutEvaluation(lightning.Callback):
         entry["val_reward"] = self._reward
         entry |= {f"val_{key}": value for key, value in metrics.items()}
         entry["seconds"] = time.perf_counter() - started
+        entry["health"] = health = self._judge([*self._history.val, entry])
         self.latest = entry
         self._history.add_val(entry)
         self._history.save()
-        self._scalars({f"eval/{key}": value for key, value in metrics.items()}, clocks.env_step)
+        scalars = {f"eval/{key}": value for key, value in metrics.items()}
+        if health["score"] is not None:
+            scalars["health/score"] = health["score"]
+        self._scalars(scalars, clocks.env_step)
         log.info(
             "held out, episode %d: loss %.4f (copy last %.4f, unigram %.4f), accuracy %.3f, action sensitivity %.4f",
             clocks.episode,

@@ -13,6 +13,7 @@ from rich.console import Console
 from f1rl.callbacks.checkpoint import CheckpointCallback
 from f1rl.callbacks.clock import ClockCallback
 from f1rl.callbacks.episodes import EpisodeRecords
+from f1rl.callbacks.health import HealthJudge
 from f1rl.callbacks.held_out import HeldOutEvaluation
 from f1rl.callbacks.media import EpisodeMedia
 from f1rl.callbacks.progress import ProgressCallback
@@ -21,8 +22,10 @@ from f1rl.config.schema import Config
 from f1rl.launch.build import PREDICTED_CAMERA
 from f1rl.launch.rundir import RunDirectory
 from f1rl.records.clocks import Clocks
+from f1rl.records.heartbeat import Heartbeat
 from f1rl.records.jsonl import JsonlWriter
 from f1rl.records.media import MediaWriter
+from f1rl.records.reader import EPISODE_FILE, LIVE_FILE
 from f1rl.records.training_log import SUPERVISED, TrainingLog, common_config
 from f1rl.rollout.datamodule import RolloutDataModule
 from f1rl.rollout.source import TokenizedEpisode
@@ -64,12 +67,13 @@ def record(
     history = TrainingLog(log_path, common_config(config), shape, metrics)
 
     writer = JsonlWriter(
-        directory.path / "episode_metrics.jsonl",
+        directory.path / EPISODE_FILE,
         keep_bytes=saved["records"]["bytes"] if saved else 0,
         superseded=directory.path / "logs" / f"superseded_{directory.segment}.jsonl",
     )
     media = MediaWriter()
-    closing: list[Callable[[], None]] = [media.close, writer.close]
+    beat = Heartbeat(directory.path / LIVE_FILE, lambda: {"workers": data.workers.status()})
+    closing: list[Callable[[], None]] = [media.close, writer.close, beat.close]
     scalars = _no_view
     if cfg.logger.tensorboard:
         view = TensorBoardView(directory.path / "tensorboard", clocks.env_step)
@@ -80,12 +84,13 @@ def record(
     records = EpisodeRecords(clock, writer, history, phase.log_every, scalars)
     if saved:
         records.load_state(saved["records"])
+    judge = HealthJudge(directory.path / EPISODE_FILE, directory.file, config, lambda: data.workers.restarts)
     head = spec.camera_index("head") if "head" in spec.cameras else None
     cameras = (head, spec.camera_index(PREDICTED_CAMERA))
     callbacks = [
         clock,
         records,
-        HeldOutEvaluation(clock, held_out, phase.val_every, history, scalars),
+        HeldOutEvaluation(clock, held_out, phase.val_every, history, scalars, judge),
         EpisodeMedia(
             directory.path, media, cameras, sample_every=phase.sample_every, video_every=phase.video_every
         ),

@@ -36,6 +36,7 @@ _TITLES = {
     "lr": "Learning rate",
     "psnr": "PSNR (dB)",
     "grad_norm": "Gradient norm",
+    "health.score": "Health (0 to 100)",
     "env_steps_per_s": "Environment steps per second",
     "wait_env_share": "Share of time spent waiting for episodes",
 }

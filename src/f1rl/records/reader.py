@@ -22,6 +22,7 @@ from f1rl.records.status import RunStatus, run_status
 from f1rl.records.table import MetricTable
 
 RUN_FILE, LOG_FILE, EPISODE_FILE = "run.json", "training_log.json", "episode_metrics.jsonl"
+LIVE_FILE = "live.json"
 
 _TAIL = 2**16  # bytes
 _NUMBER = re.compile(r"(\d+)(?!.*\d)")  # the last number of a name
@@ -70,6 +71,8 @@ class RunRecords:
         """The ``val_history``: one record per evaluation."""
         self.log: dict[str, Any] = {}
         """The objects of ``training_log.json``: ``config``, ``best_checkpoint``, ``final_metrics``; what is there."""
+        self.live: dict[str, Any] = {}
+        """``live.json``: what the run is doing, or did when it was killed; empty after an orderly end."""
         self._log_path = self.directory / LOG_FILE if path.is_dir() else path
         self._has_directory = path.is_dir()
         self._episodes = JsonlFollower(self.directory / EPISODE_FILE, _TAIL if newest_only else None)
@@ -84,7 +87,7 @@ class RunRecords:
 
         Costs what was appended; ``training_log.json`` is read again as a whole when it was replaced.
         """
-        return any([self._refresh_info(), self._refresh_episodes(), self._refresh_log()])
+        return any([self._refresh_info(), self._refresh_episodes(), self._refresh_log(), self._refresh_live()])
 
     @property
     def problems(self) -> list[str]:
@@ -129,7 +132,8 @@ class RunRecords:
 
     def status(self, now: float | None = None) -> RunStatus:
         """Return how the run stands at Unix time ``now`` (default: the clock's)."""
-        return run_status(self.info, self.directory, self.train.last.get("timestamp"), now)
+        signs = [sign for sign in (self.train.last.get("timestamp"), self.live.get("updated")) if sign is not None]
+        return run_status(self.info, self.directory, max(signs, default=None), now)
 
     def progress(self) -> Progress:
         """Return how far the run is."""
@@ -196,6 +200,17 @@ class RunRecords:
         if not (self._has_directory and (self.directory / EPISODE_FILE).exists()):
             self.train.clear()
             self.train.extend(histories["train_history"])
+        return True
+
+    def _refresh_live(self) -> bool:
+        path = self.directory / LIVE_FILE
+        if not self._has_directory or not path.exists():
+            self.live = {}
+            self._seen.pop(path, None)
+            return False
+        if not self._changed(path):
+            return False
+        self.live = self._load(path) or self.live
         return True
 
     def _changed(self, path: Path) -> bool:
