@@ -18,6 +18,7 @@ COMMANDS = {
     "train": ("f1rl.cli:train", "train one phase; what happens when no command is given"),
     "doctor": ("f1rl.tools.doctor.command:doctor", "what works on this machine, and what to do about the rest"),
     "runs": ("f1rl.tools.runs:main", "list runs with status, progress and best result"),
+    "monitor": ("f1rl.tools.monitor.command:main", "how a run is doing: page, dashboard, charts, browser; its health"),
     "report": ("f1rl.tools.report.command:main", "summary, curves, tables or an HTML page of one run"),
     "compare": ("f1rl.tools.compare.command:main", "differences and results of several runs, seeds taken together"),
 }

@@ -18,12 +18,17 @@ def this_process(directory: Path) -> dict[str, Any]:
     return {"host": socket.gethostname(), "pid": os.getpid(), "started": started, "directory": str(directory.resolve())}
 
 
+def is_here(process: dict[str, Any]) -> bool:
+    """Return whether the process runs, or ran, on this machine."""
+    return process.get("host") == socket.gethostname()
+
+
 def is_alive(process: dict[str, Any], directory: Path) -> bool | None:
     """Return whether the writer of ``directory`` still runs; None if that cannot be known from here.
 
     It cannot for another host's process, and not for a copy, whose original may be going on elsewhere.
     """
-    if process.get("host") != socket.gethostname() or process.get("directory") != str(directory.resolve()):
+    if not is_here(process) or process.get("directory") != str(directory.resolve()):
         return None
     try:
         found = psutil.Process(process["pid"])

@@ -137,7 +137,7 @@ class RunRecords:
 
     def progress(self) -> Progress:
         """Return how far the run is."""
-        if "episode" not in self.train and "episode" not in self.val:
+        if not self.info and "episode" not in self.train and "episode" not in self.val:
             done = max(int(table.last.get("step") or 0) for table in (self.train, self.val))
             return Progress(done, None, "step", None)
         done = max(int(table.last.get("episode") or 0) for table in (self.train, self.val))

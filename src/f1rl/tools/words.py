@@ -14,6 +14,11 @@ def number(value: float) -> str:
     return f"{value:.3e}" if abs(value) < 1e-3 or abs(value) >= 1e6 else f"{value:.4g}"
 
 
+def printable(text: str) -> str:
+    """Return ``text`` without what would move a terminal's cursor or change its colours."""
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
+
+
 def value_text(value: Any) -> str:
     """Return a value of a configuration on one line."""
     if isinstance(value, dict):

@@ -1,0 +1,156 @@
+"""A moment of a run in plain values: what every view of the monitor shows."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import deque
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from f1rl.health.of_run import run_health
+from f1rl.health.score import Health
+from f1rl.records.metrics import best_result, quantity
+from f1rl.records.process import is_here
+from f1rl.records.reader import Progress, RunRecords, number_in
+from f1rl.records.status import RunStatus
+from f1rl.tools.monitor.machine import Machine, look
+from f1rl.tools.report.time_spent import ledger
+from f1rl.tools.words import printable
+
+_WINDOW = 10  # records that are averaged where one alone would be noise
+_KEPT = 720  # moments of the machine that are remembered
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A run at one moment."""
+
+    now: float
+    """Unix time."""
+    name: str
+    directory: Path
+    phase: str | None
+    segment: int
+    status: RunStatus
+    progress: Progress
+    metrics: dict[str, float]
+    """Newest record of training; losses and rates under their common names."""
+    change: float | None
+    """Mean loss of the last ten records against that of the ten before, as a share."""
+    seconds_per_episode: float | None
+    """Over the newest hundred records."""
+    validation: dict[str, float]
+    """Newest evaluation."""
+    best: str | None
+    """The best evaluation in words."""
+    recent_loss: tuple[tuple[int, float], ...]
+    """Episode (or step) and loss of the last ten records."""
+    checkpoints: tuple[int, ...]
+    """Their episodes."""
+    best_is_saved: bool
+    health: Health
+    spent: dict[str, float]
+    """Seconds by what they were spent on."""
+    workers: tuple[dict[str, Any], ...]
+    """As ``live.json`` has them; empty where nobody writes it."""
+    live_age: float | None
+    """Seconds since ``live.json`` was written."""
+    machine: Machine
+    is_here: bool
+    """Whether the run goes on on this machine, so that ``machine`` concerns it."""
+    problems: tuple[str, ...]
+
+
+class Watch:
+    """A run that is looked at again and again; each look costs what is new."""
+
+    def __init__(self, run: RunRecords) -> None:
+        """Watch ``run``."""
+        self.run = run
+        self.load: deque[tuple[float, float]] = deque(maxlen=_KEPT)
+        """Unix time and percent of the busiest GPU (without one: of the processors), one pair a look."""
+        self.has_gpu = False
+        """Whether this machine has one, as of the last look."""
+        look()  # the processor load is measured from one look to the next
+
+    def look(self) -> Snapshot:
+        """Read what is new and return the moment."""
+        run, now, machine = self.run, time.time(), look()
+        run.refresh()
+        busiest = max((gpu.utilisation for gpu in machine.gpus), default=machine.cpu)
+        self.load.append((now, busiest))
+        self.has_gpu = bool(machine.gpus)
+        here = is_here(run.info.get("process", {}))
+        status = run.status(now)
+        best = best_result(run)
+        return Snapshot(
+            now=now,
+            name=printable(run.name),
+            directory=run.directory,
+            phase=run.phase,
+            segment=run.info.get("segment", 0),
+            status=replace(status, detail=printable(status.detail)),
+            progress=run.progress(),
+            metrics=_newest(run.train.last),
+            change=_change(run),
+            seconds_per_episode=_pace(run),
+            validation=_numbers(run.val.last),
+            best=f"{best.metric} {best.value:.4g}" if best else None,
+            recent_loss=_recent_loss(run),
+            checkpoints=tuple(number_in(path)[0] for path in run.checkpoints()),
+            best_is_saved=best is not None and best.path is not None,
+            health=run_health(run, now, self._gpu_load(here and status.is_going_on, machine)),
+            spent=ledger(run),
+            workers=tuple(run.live.get("workers", ())),
+            live_age=now - run.live["updated"] if "updated" in run.live else None,
+            machine=machine,
+            is_here=here,
+            problems=tuple(map(printable, run.problems)),
+        )
+
+    def _gpu_load(self, concerns: bool, machine: Machine) -> float | None:
+        """Return the mean load of the GPU that trains, once it was looked at often enough; None without one."""
+        trains = str(self.run.info.get("devices", {}).get("training", "CPU"))
+        if not concerns or not machine.gpus or trains.startswith("CPU") or len(self.load) < _WINDOW:
+            return None
+        return float(np.mean([percent for _, percent in self.load]))
+
+
+def _numbers(record: dict[str, Any]) -> dict[str, float]:
+    return {key: v for key, v in record.items() if isinstance(v, int | float) and math.isfinite(v)}
+
+
+def _newest(record: dict[str, Any]) -> dict[str, float]:
+    return {quantity(key): value for key, value in _numbers(record).items()}
+
+
+def _losses(run: RunRecords) -> np.ndarray:
+    name = next((name for name in ("avg_loss", "loss") if name in run.train), None)
+    return run.train.column(name) if name else np.empty(0)
+
+
+def _change(run: RunRecords) -> float | None:
+    loss = _losses(run)[-2 * _WINDOW :]
+    if len(loss) < 2 * _WINDOW:
+        return None
+    before, now = float(np.nanmean(loss[:_WINDOW])), float(np.nanmean(loss[_WINDOW:]))
+    change = (now - before) / abs(before) if before else math.nan
+    return change if math.isfinite(change) else None
+
+
+def _recent_loss(run: RunRecords) -> tuple[tuple[int, float], ...]:
+    records = [_newest(record) for record in [*run.train.recent][-_WINDOW:]]
+    clock = run.progress().unit
+    return tuple((int(r[clock]), float(r["loss"])) for r in records if clock in r and "loss" in r)
+
+
+def _pace(run: RunRecords) -> float | None:
+    records = [r for r in run.train.recent if r.get("segment") == run.train.last.get("segment")][-100:]
+    if len(records) < 2 or not all("timestamp" in r and "episode" in r for r in (records[0], records[-1])):
+        return None
+    episodes = records[-1]["episode"] - records[0]["episode"]
+    return (records[-1]["timestamp"] - records[0]["timestamp"]) / episodes if episodes > 0 else None
