@@ -84,6 +84,7 @@ missing_packages() {
 # Prints the packages that only tests need: a browser for the pages, jq for the documented one-liners.
 missing_test_packages() {
     command -v chromium >/dev/null || command -v google-chrome >/dev/null || echo chromium
+    command -v tmux >/dev/null || echo tmux
     command -v jq >/dev/null || echo jq
 }
 

@@ -72,7 +72,7 @@ def record(
         superseded=directory.path / "logs" / f"superseded_{directory.segment}.jsonl",
     )
     media = MediaWriter()
-    beat = Heartbeat(directory.path / LIVE_FILE, lambda: {"workers": data.workers.status()})
+    beat = Heartbeat(directory.path / LIVE_FILE, lambda: {"workers": data.workers.status() if data.workers else []})
     closing: list[Callable[[], None]] = [media.close, writer.close, beat.close]
     scalars = _no_view
     if cfg.logger.tensorboard:
@@ -84,7 +84,7 @@ def record(
     records = EpisodeRecords(clock, writer, history, phase.log_every, scalars)
     if saved:
         records.load_state(saved["records"])
-    judge = HealthJudge(directory.path / EPISODE_FILE, directory.file, config, lambda: data.workers.restarts)
+    judge = HealthJudge(directory.path / EPISODE_FILE, directory.file, config, lambda: _restarts(data))
     head = spec.camera_index("head") if "head" in spec.cameras else None
     cameras = (head, spec.camera_index(PREDICTED_CAMERA))
     callbacks = [
@@ -113,6 +113,10 @@ def record(
         ),
     ]  # fmt: skip
     return Recording(callbacks, history, closing)
+
+
+def _restarts(data: RolloutDataModule) -> int:
+    return data.workers.restarts if data.workers else 0
 
 
 def _no_view(scalars: dict[str, float], step: int) -> None:

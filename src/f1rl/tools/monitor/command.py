@@ -17,6 +17,7 @@ from f1rl.tools.monitor.status_page import status_page
 from f1rl.tools.runs import FOLDERS
 
 _DEFAULT_REPORT = Path("monitor.txt")
+_REFRESH = 2.0  # seconds between two looks of a live view
 
 
 def main(words: Sequence[str]) -> int:
@@ -33,7 +34,15 @@ def main(words: Sequence[str]) -> int:
     if options.refresh is not None and options.refresh <= 0:
         parser.error(f"--refresh {options.refresh:g}: seconds between two looks, above 0")
     watch = Watch(RunRecords(options.run or options.run_dir or newest_run()))
-    _status(watch, options.refresh, options.save_report, options.plot)
+    refresh = options.refresh or _REFRESH
+    if options.mode == "dashboard":
+        from f1rl.tools.monitor.dashboard import show_dashboard
+
+        show_dashboard(watch, refresh)
+    elif options.mode == "plot":
+        _plot(watch, refresh)
+    else:
+        _status(watch, options.refresh, options.save_report, options.plot)
     return 0
 
 
@@ -75,10 +84,36 @@ def _status(watch: Watch, refresh: float | None, report: Path | None, plot: bool
         console.print(f"wrote {path}", markup=False)
 
 
+def _plot(watch: Watch, refresh: float) -> None:
+    """Keep the six charts up to date: in a window, or as a picture where there is no display."""
+    from f1rl.tools.monitor.charts import has_window, show_charts, write_charts
+
+    if has_window():
+        show_charts(watch, refresh)
+        return
+    moment = watch.look()
+    path = write_charts(watch, watch.run.directory / "report" / "monitor.png")
+    print(f"there is no display; {path} is kept up to date until the run is over, or Ctrl-C", flush=True)
+    try:
+        while moment.status.may_go_on:
+            time.sleep(refresh)
+            moment = watch.look()
+            write_charts(watch, path)
+    except KeyboardInterrupt:  # the way to leave it
+        print()
+
+
 def _parser() -> Parser:
     parser = Parser("monitor", "Show how a run is doing; works while it goes on, after it ended or was killed.")
     parser.add_argument("run", nargs="?", type=Path, metavar="RUN", help="a run directory (default: the newest)")
     parser.add_argument("--run-dir", type=Path, metavar="RUN", help="the same, as an option")
+    parser.add_argument(
+        "--mode", choices=("status", "dashboard", "plot"), default="status",
+        help="a page of text, a live dashboard in the terminal, or six live charts in a window (PNG without a display)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--dashboard", action="store_const", dest="mode", const="dashboard", help="short for --mode dashboard"
+    )
     parser.add_argument("--refresh", type=float, metavar="N", help="look again every N seconds while the run goes on")
     parser.add_argument(
         "--save-report", nargs="?", type=Path, const=_DEFAULT_REPORT, metavar="FILE",
