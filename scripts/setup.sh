@@ -81,7 +81,7 @@ missing_packages() {
     fi
 }
 
-# Prints the packages that only tests need: a browser for the pages, jq for the documented one-liners.
+# Prints the packages that only tests need: a browser for the pages, a terminal for the dashboard, jq for the one-liners.
 missing_test_packages() {
     command -v chromium >/dev/null || command -v google-chrome >/dev/null || echo chromium
     command -v tmux >/dev/null || echo tmux

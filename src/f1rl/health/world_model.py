@@ -6,7 +6,8 @@ from f1rl.health.evidence import Evidence
 from f1rl.health.finding import Finding, Severity, fine
 
 _BEATEN_BY = 0.3  # share of the run after which copying must be beaten
-_USED_BY = 0.4  # share of the run after which actions and memory must matter
+_USED_BY = 0.4  # share of the run after which actions and memory must matter,
+_USED_AFTER = 20_000  # and environment steps: before, even model=tiny has only begun to learn what moves
 _NEGLIGIBLE = 5e-4  # of the loss: as good as nothing, however small its standard error
 
 
@@ -59,6 +60,7 @@ def _usefulness(evidence: Evidence, name: str, metric: str, meaning: str, advice
     words = f"{label} {gain:+.3g} ± {error:.1g} nats per token"
     if gain > max(2 * error, _NEGLIGIBLE * abs(loss)):
         return fine(name, words)
-    if not evidence.is_mature(_USED_BY):
+    steps = evidence.series("env_step")
+    if not evidence.is_mature(_USED_BY) or (len(steps) and steps[-1] < _USED_AFTER):
         return None
     return Finding(name, Severity.SERIOUS, f"{words}: {meaning}", advice)

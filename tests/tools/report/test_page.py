@@ -32,7 +32,16 @@ def visit(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Visit:
 
 def test_every_section_is_there(visit: Visit) -> None:
     titles = visit.page.locator("h2").all_inner_texts()
-    assert titles == ["Overview", "Curves", "Statistics", "Predictions", "Time", "Configuration", "Environment"]
+    assert titles == [
+        "Overview",
+        "Health",
+        "Curves",
+        "Statistics",
+        "Predictions",
+        "Time",
+        "Configuration",
+        "Environment",
+    ]
     assert visit.page.locator("h1").inner_text() == "mine"
     assert visit.page.locator(".badge").inner_text() == "done"
     assert "copy last frame" in visit.page.locator("#overview").inner_text()

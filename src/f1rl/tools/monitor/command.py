@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from f1rl.errors import ConfigError
+from f1rl.errors import ConfigError, UsageError
 from f1rl.records.files import write_atomically
 from f1rl.records.reader import RunRecords, find_runs
 from f1rl.tools.arguments import Parser
@@ -39,6 +39,8 @@ def main(words: Sequence[str]) -> int:
         from f1rl.tools.monitor.dashboard import show_dashboard
 
         show_dashboard(watch, refresh)
+    elif options.mode == "web":
+        _web(watch.run, options.host, options.port, refresh)
     elif options.mode == "plot":
         _plot(watch, refresh)
     else:
@@ -103,17 +105,34 @@ def _plot(watch: Watch, refresh: float) -> None:
         print()
 
 
+def _web(run: RunRecords, host: str, port: int, refresh: float) -> None:
+    """Serve the live page.
+
+    Raises:
+        UsageError: its packages are not installed.
+    """
+    try:
+        from f1rl.tools.monitor.web.server import serve
+    except ModuleNotFoundError as error:
+        raise UsageError(f"--web needs {error.name}: pip install 'f1rl[web]'") from error
+    serve(run, host, port, refresh)
+
+
 def _parser() -> Parser:
     parser = Parser("monitor", "Show how a run is doing; works while it goes on, after it ended or was killed.")
     parser.add_argument("run", nargs="?", type=Path, metavar="RUN", help="a run directory (default: the newest)")
     parser.add_argument("--run-dir", type=Path, metavar="RUN", help="the same, as an option")
     parser.add_argument(
-        "--mode", choices=("status", "dashboard", "plot"), default="status",
-        help="a page of text, a live dashboard in the terminal, or six live charts in a window (PNG without a display)",
+        "--mode", choices=("status", "dashboard", "plot", "web"), default="status",
+        help="a page of text, a live dashboard in the terminal, six live charts in a window (PNG without a display), "
+        "or a live page in the browser",
     )  # fmt: skip
     parser.add_argument(
         "--dashboard", action="store_const", dest="mode", const="dashboard", help="short for --mode dashboard"
     )
+    parser.add_argument("--web", action="store_const", dest="mode", const="web", help="short for --mode web")
+    parser.add_argument("--host", default="127.0.0.1", help="address of the live page (default: this machine only)")
+    parser.add_argument("--port", type=int, default=8765, help="its port (default: 8765; 0: any free one)")
     parser.add_argument("--refresh", type=float, metavar="N", help="look again every N seconds while the run goes on")
     parser.add_argument(
         "--save-report", nargs="?", type=Path, const=_DEFAULT_REPORT, metavar="FILE",

@@ -73,6 +73,8 @@ class Watch:
         self.run = run
         self.load: deque[tuple[float, float]] = deque(maxlen=_KEPT)
         """Unix time and percent of the busiest GPU (without one: of the processors), one pair a look."""
+        self.has_news = False
+        """Whether the last look found anything new on disk."""
         self.has_gpu = False
         """Whether this machine has one, as of the last look."""
         look()  # the processor load is measured from one look to the next
@@ -80,7 +82,7 @@ class Watch:
     def look(self) -> Snapshot:
         """Read what is new and return the moment."""
         run, now, machine = self.run, time.time(), look()
-        run.refresh()
+        self.has_news = run.refresh()
         busiest = max((gpu.utilisation for gpu in machine.gpus), default=machine.cpu)
         self.load.append((now, busiest))
         self.has_gpu = bool(machine.gpus)

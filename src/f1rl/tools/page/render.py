@@ -49,9 +49,9 @@ def write_document(path: Path, title: str, header: Markup, sections: Sequence[Se
         header=header,
         sections=sections,
         figures=figures,
-        style=_own("style.css"),
-        script=_own("page.js"),
-        plotly=_plotly(),
+        style=asset("style.css"),
+        script=asset("page.js"),
+        plotly=plotly(),
         written=time.strftime("%Y-%m-%d %H:%M:%S"),
     )
     write_atomically(path, html.encode())
@@ -69,11 +69,12 @@ def _templates() -> jinja2.Environment:
     )
 
 
-def _own(name: str) -> Markup:
+def asset(name: str) -> Markup:
+    """Return one of the page's own files, a style or a script."""
     return Markup(resources.files("f1rl.tools.page").joinpath("templates", name).read_text("utf-8"))
 
 
-def _plotly() -> Markup:
+def plotly() -> Markup:
     """Return the drawing library; its Python side, slow to import, is not needed."""
     file = resources.files("plotly").joinpath("package_data", "plotly.min.js")
     try:

@@ -8,12 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from markupsafe import Markup
+
+from f1rl.health.of_run import run_health
 from f1rl.records.metrics import Curve, Panel, best_result, is_constant, is_minor, panels, points
 from f1rl.records.reader import RunRecords
 from f1rl.records.statistics import Summary, summarise
 from f1rl.records.status import age
 from f1rl.tools.page.figures import Figure, Trace, drawing_note, noisy_trace, plain_trace
 from f1rl.tools.page.render import Section, fragment, write_document
+from f1rl.tools.report.health import health_section
 from f1rl.tools.report.media import media
 from f1rl.tools.report.time_spent import time_ledger
 from f1rl.tools.words import config_groups, number, value_text
@@ -35,11 +39,20 @@ def write_page(run: RunRecords, path: Path, clock: str | None) -> Path:
     """Write the page of ``run`` and return ``path``."""
     subject = Subject(run, tuple(panels(run)), clock, path)
     sections = [section for make in SECTIONS if (section := make(subject)) is not None]
+    return write_document(path, f"{run.name} (f1rl)", header(run), sections)
+
+
+def header(run: RunRecords) -> Markup:
+    """Return name, status and identity of ``run``."""
     status = run.status()
-    header = fragment(
+    return fragment(
         "run_header", name=run.name, status=status.name, detail=status.detail, line=_line(run), problems=run.problems
     )
-    return write_document(path, f"{run.name} (f1rl)", header, sections)
+
+
+def health(subject: Subject) -> Section:
+    """Score the run, with reasons and advice."""
+    return health_section(run_health(subject.run))
 
 
 def overview(subject: Subject) -> Section:
@@ -133,6 +146,7 @@ def time_spent(subject: Subject) -> Section | None:
 
 SECTIONS: list[Callable[[Subject], Section | None]] = [
     overview,
+    health,
     curves,
     statistics,
     pictures,

@@ -1,6 +1,6 @@
 "use strict";
 (() => {
-  const figures = JSON.parse(document.getElementById("figures").textContent);
+  let figures = JSON.parse(document.getElementById("figures").textContent);
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const colour = (role) => css(isNaN(role) ? `--${role}` : `--c${role % 8}`);
@@ -45,17 +45,24 @@
   const settings = { responsive: true, displaylogo: false, displayModeBar: false };
   const draw = (figure) => Plotly.react(figure.key, traces(figure), layout(figure), settings);
 
+  const element = (figure) => document.getElementById(figure.key);
+  const isDrawn = (figure) => element(figure).classList.contains("js-plotly-plot");
+
   // A page with many curves opens at once: each is drawn when it comes near the window, and again in another theme.
-  const drawn = new Set();
   const watcher = new IntersectionObserver((entries) => {
     for (const entry of entries.filter((one) => one.isIntersecting)) {
       watcher.unobserve(entry.target);
       const figure = figures.find((one) => one.key === entry.target.id);
-      drawn.add(figure);
-      draw(figure);
+      if (figure) draw(figure);
     }
   }, { rootMargin: "600px" });
-  for (const figure of figures) watcher.observe(document.getElementById(figure.key));
-  dark.addEventListener("change", () => drawn.forEach(draw));
+
+  // Also for newer figures of a page that is live.
+  window.showFigures = (newer) => {
+    figures = newer;
+    for (const figure of figures) isDrawn(figure) ? draw(figure) : watcher.observe(element(figure));
+  };
+  showFigures(figures);
+  dark.addEventListener("change", () => figures.filter(isDrawn).forEach(draw));
   addEventListener("beforeprint", () => figures.forEach(draw));
 })();
