@@ -40,9 +40,13 @@ class RobotAgent(BaseAgent):
         super().__init__(*args, **kwargs)
 
     def _after_loading_articulation(self) -> None:
-        """Set the keyframe ``rest``, as the order of the joints is known only now, and a pair's collision groups."""
+        """Set what the loader cannot: the rotors' inertia, a pair's collision groups, and the keyframe ``rest``.
+
+        The order of the joints is known only now.
+        """
         super()._after_loading_articulation()
         robot = self.embodiment
+        self._set_armatures()
         if len(robot.arms) > 1:
             self._set_collision_groups(collision_masks(robot.arms))
         qpos = np.zeros(self.robot.max_dof, np.float32)
@@ -50,6 +54,13 @@ class RobotAgent(BaseAgent):
             qpos[self.joint_indices(arm.joints)] = arm.home
             qpos[self.joint_indices([finger.joint for finger in arm.fingers])] = [f.open for f in arm.fingers]
         self.keyframes = {"rest": Keyframe(pose=sapien.Pose(robot.root_position), qpos=qpos)}
+
+    def _set_armatures(self) -> None:
+        """Add the inertia of the motors' rotors to the joints."""
+        for arm in self.embodiment.arms:
+            for name in (*arm.joints, *(finger.joint for finger in arm.fingers)):
+                for joint in self.robot.joints_map[name]._objs:
+                    joint.set_armature([arm.armature])
 
     def _set_collision_groups(self, masks: Mapping[str, int]) -> None:
         """Let links that share a bit pass through each other; the loader does this for a single arm."""

@@ -134,6 +134,8 @@ class Arm:
     """Largest drive force of a finger in N (N m)."""
     base_position: tuple[float, float, float]
     """Where the base stands; it faces +x."""
+    armature: float = 0.0
+    """Inertia in kg m2 that the motors' rotors add to each joint, through the gears, where the description has none."""
     prefix: str = ""
     """What the names of joints and links begin with: empty, or ``left_`` or ``right_`` in a pair."""
 

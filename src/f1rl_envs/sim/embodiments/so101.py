@@ -1,10 +1,12 @@
 """The SO-101, a printed arm of 5 joints and a jaw that turns.
 
-**Gains**: of a commanded change of all joints, 63 % is done within its own control step of 50 ms and 86 % by the end of
-the next, so that what an action does shows in the very next picture; the overshoot is at most 0 %. Under random targets
+**Gains**: of a commanded change of all joints, 63 % is done within its own control step of 50 ms and 87 % by the end of
+the next, so that what an action does shows in the very next picture; nothing is overshot. Under random targets
 of steps up to 0.03 rad the lag is 0.006 rad on average and 0.015 rad at most (``python -m benchmarks.tracking``).
 
-The jaw's own gains are soft: closing takes it about half a second, as its servo does, and it flings nothing away.
+The jaw's own gains are soft: closing takes it about half a second, as its servo does, and it flings nothing away. The
+description has no inertia of the geared servos, without which links of 12 to 100 g snap off an obstacle at 60 rad/s;
+with it 10,000 steps of the largest actions stay below 10 rad/s.
 """
 
 from __future__ import annotations
@@ -37,5 +39,6 @@ SO101 = Arm(
     finger_stiffness=2e1,
     finger_damping=4.0,
     finger_force_limit=1.0,
+    armature=0.02,
     base_position=(-0.16, 0.0, 0.0),
 )
