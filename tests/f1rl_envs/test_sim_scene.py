@@ -203,6 +203,6 @@ def test_spec_needs_no_simulator():
     code = (
         "import sys; from f1rl_envs.sim.spec import spec; "
         f"s = spec({simulator()!r}); assert s.image_shape == (2, 3, 64, 64); assert sum(s.action_mask) == 8; "
-        "sys.exit(len({'torch', 'sapien', 'mani_skill', 'gymnasium'} & set(sys.modules)))"
+        "sys.exit(len({'torch', 'sapien', 'mani_skill'} & set(sys.modules)))"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
