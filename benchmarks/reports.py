@@ -1,4 +1,4 @@
-"""Views of large records: how long the commands take on 200,000 episodes, and on a folder of 50 runs.
+"""Views of large records: how long commands and refreshes take on 200,000 episodes, and commands on 50 runs.
 
 ``python -m benchmarks.reports``
 """
@@ -20,6 +20,10 @@ from pathlib import Path
 from benchmarks.machine import describe
 from f1rl.records.files import write_json
 from f1rl.records.reader import RunRecords
+from f1rl.tools.monitor.dashboard import dashboard
+from f1rl.tools.monitor.snapshot import Watch
+from f1rl.tools.monitor.status_page import status_page
+from f1rl.tools.monitor.web.parts import sections
 
 _VALIDATIONS = 200
 
@@ -75,6 +79,26 @@ def timed(label: str, function: Callable[[], object]) -> object:
     return result
 
 
+def append_record(directory: Path, number: int, episodes: int) -> None:
+    """Let a run of ``episodes`` write one more record."""
+    with (directory / "episode_metrics.jsonl").open("a") as file:
+        file.write(json.dumps(_record(number, episodes, random.Random(0))) + "\n")
+
+
+def refreshes(run: RunRecords, directory: Path, episodes: int) -> None:
+    """Measure what one refresh of the monitor costs after a new record, and after a new evaluation."""
+    watch = Watch(run)
+    append_record(directory, episodes + 2, episodes)
+    moment = timed("monitor: look", watch.look)
+    timed("monitor: text", lambda: status_page(moment))
+    timed("monitor: dashboard", lambda: dashboard(moment, 140, 40))
+    timed("monitor: live page", lambda: sections(run, moment))
+    log = json.loads((directory / "training_log.json").read_text())
+    log["val_history"].append(log["val_history"][-1])
+    write_json(directory / "training_log.json", log)
+    timed("look after evaluation", watch.look)
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -86,9 +110,9 @@ def main() -> None:
         make_run(large, episodes, 0)
         print(f"{episodes} records ({(large / 'episode_metrics.jsonl').stat().st_size / 2**20:.0f} MiB)")
         run = timed("read all", lambda: RunRecords(large))
-        with (large / "episode_metrics.jsonl").open("a") as file:
-            file.write(json.dumps(_record(episodes + 1, episodes, random.Random(0))) + "\n")
+        append_record(large, episodes + 1, episodes)
         timed("read one more", run.refresh)
+        refreshes(run, large, episodes)
         for option in ("--no-plot", "--html", "--csv", "--plots"):
             command("report", large, option)
         for seed in range(50):
