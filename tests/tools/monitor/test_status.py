@@ -111,6 +111,26 @@ def test_report_and_charts(capsys: pytest.CaptureFixture[str]) -> None:
     assert Path("here.txt").exists()
 
 
+def test_charts_without_a_display_are_a_picture_that_is_kept_up_to_date(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    writer, pictures = make_run(Path("outputs/a"), 10), []
+
+    def sleep(seconds: float) -> None:
+        pictures.append(Path("outputs/a/report/monitor.png").read_bytes())
+        if len(pictures) == 2:
+            raise KeyboardInterrupt
+        writer.write(episode(40, avg_loss=9.0))
+
+    monkeypatch.setattr("time.sleep", sleep)
+    text = page(capsys, "outputs/a", "--mode", "plot")
+    writer.close()
+    assert "there is no display; outputs/a/report/monitor.png is kept up to date" in text
+    assert pictures[0] != pictures[1]
+
+
 def test_a_run_that_has_just_begun(capsys: pytest.CaptureFixture[str]) -> None:
     make_run(Path("outputs/a"), 0, status="starting").close()
     text = page(capsys, "outputs/a", "--plot")

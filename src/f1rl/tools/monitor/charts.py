@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from f1rl.records.files import write_atomically
 from f1rl.records.metrics import panels, points, quantity
 from f1rl.records.reader import RunRecords
 from f1rl.records.statistics import finite, reduce, rolling_mean
@@ -22,12 +24,11 @@ _SPARSE = 40  # points below which each is marked
 
 def write_charts(watch: Watch, path: Path) -> Path:
     """Draw the charts as a PNG at ``path`` and return it; a reader sees the old picture or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     figure = Figure(figsize=(15, 8), layout="constrained")
     draw(figure, watch)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    figure.savefig(temporary, dpi=100, format="png")
-    temporary.replace(path)
+    picture = io.BytesIO()
+    figure.savefig(picture, dpi=100, format="png")
+    write_atomically(path, picture.getvalue())
     return path
 
 

@@ -65,16 +65,15 @@ def _status(watch: Watch, refresh: float | None, report: Path | None, plot: bool
     """Print the status page, again and again until the run is over or Ctrl-C if ``refresh`` is given."""
     console = Console(highlight=False, soft_wrap=True)
     moment = watch.look()
+    console.print(status_page(moment), markup=False)
     try:
         while refresh is not None and moment.status.may_go_on:
-            console.clear()
-            console.print(status_page(moment), markup=False)
             time.sleep(refresh)
             moment = watch.look()
+            console.clear()
+            console.print(status_page(moment), markup=False)
     except KeyboardInterrupt:  # the way to leave it
         console.print()
-    console.clear()
-    console.print(status_page(moment), markup=False)
     if report is not None:
         path = watch.run.directory / "report" / report if report == _DEFAULT_REPORT else report
         write_atomically(path, f"{status_page(moment)}\n".encode())

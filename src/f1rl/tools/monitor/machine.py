@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,17 +47,21 @@ def look() -> Machine:
 
 
 def gpus() -> tuple[Gpu, ...]:
-    """Return the GPUs; none where the driver or its library is missing."""
+    """Return the GPUs; none without a driver, and none that do not tell what they do (e.g. parts of a divided one)."""
     import pynvml
 
     try:
         pynvml.nvmlInit()
     except pynvml.NVMLError:  # no driver: a machine without a GPU is nothing to complain of
         return ()
+    found = []
     try:
-        return tuple(_gpu(pynvml, number) for number in range(pynvml.nvmlDeviceGetCount()))
+        for number in range(pynvml.nvmlDeviceGetCount()):
+            with suppress(pynvml.NVMLError):
+                found.append(_gpu(pynvml, number))
     finally:
         pynvml.nvmlShutdown()
+    return tuple(found)
 
 
 def _gpu(nvml: Any, number: int) -> Gpu:
