@@ -17,7 +17,7 @@ SEEDS = range(30)
 
 
 def recorded(name: str) -> Evidence:
-    """Return a run of the simulator as it was recorded."""
+    """Return a real run as it was recorded."""
     data = json.loads((Path(__file__).parent / "recorded" / f"{name}.json").read_text())
     train = {key: np.array(values, dtype=float) for key, values in data["train"].items()}
     val = {key: np.array(values, dtype=float) for key, values in data["val"].items()}
@@ -92,6 +92,14 @@ def test_a_recorded_run_that_is_too_short_to_use_actions_and_memory_is_left_alon
     health = judge(recorded("too_short"))
     assert health.findings == ()
     assert {"actions", "memory"} <= set(health.not_judged)
+
+
+def test_a_recorded_learning_rate_that_is_too_high_is_told() -> None:
+    """The toy environment at a hundred times the learning rate of the demo."""
+    health = judge(recorded("lr_too_high"))
+    assert names(health) == ["copy_last", "learning_rate", "gradients"]
+    assert health.findings[0].severity == Severity.CRITICAL
+    assert health.score < 50
 
 
 @pytest.mark.parametrize("length", [30, 120, 400, 3000])

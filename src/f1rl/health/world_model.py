@@ -12,7 +12,7 @@ _NEGLIGIBLE = 5e-4  # of the loss: as good as nothing, however small its standar
 
 
 def copy_last(evidence: Evidence) -> Finding | None:
-    """Compare the world model with copying the last frame."""
+    """Compare the world model with copying the last frame, and with knowing token frequencies alone."""
     loss, copied = evidence.newest("val_loss"), evidence.newest("val_copy_last_loss")
     if loss is None or copied is None:
         return None
@@ -21,6 +21,10 @@ def copy_last(evidence: Evidence) -> Finding | None:
         return fine("copy_last", words)
     if not evidence.is_mature(_BEATEN_BY):
         return None
+    unigram = evidence.newest("val_unigram_loss")
+    if unigram is not None and loss > unigram:
+        reason = f"{words}, token frequencies alone {unigram:.4g}: nothing was learned, or all of it was lost"
+        return Finding("copy_last", Severity.CRITICAL, reason, "start again with a lower phase.learning_rate")
     advice = "train longer, or with less variety at first (randomization.random_background=false); look at samples/"
     return Finding("copy_last", Severity.SERIOUS, f"{words}: the world model is worse than no model", advice)
 

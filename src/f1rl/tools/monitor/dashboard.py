@@ -20,6 +20,7 @@ from f1rl.tools.monitor.status_page import seconds_words
 from f1rl.tools.words import number
 
 _WIDE, _HIGH = 110, 32  # columns and lines from which on everything has room
+_TOLD = 2  # findings that a small terminal has room for
 _SPARKS = "▁▂▃▄▅▆▇█"
 _STATUS = {"training": "green", "starting": "green", "done": "cyan", "dead": "bold red", "failed": "bold red"}
 _SEVERITY = {Severity.NOTE: "cyan", Severity.MINOR: "yellow", Severity.SERIOUS: "red", Severity.CRITICAL: "bold red"}
@@ -106,14 +107,17 @@ def held_out(moment: Snapshot) -> RenderableType:
 
 
 def health(moment: Snapshot, *, advice: bool) -> RenderableType:
-    """Return the score, and every finding with its reason; with ``advice`` also what to do."""
+    """Return the score, and its findings with their reasons; with ``advice`` all of them, and what to do."""
     found = moment.health
     score = "--" if found.score is None else str(found.score)
     lines = [Text.assemble((f"{score:>3}", f"bold {score_colour(found.score)}"), f" / 100  {found.band}")]
-    for finding in found.findings:
+    for finding in found.findings if advice else found.findings[:_TOLD]:
         lines.append(Text.assemble((f"● {finding.name} ", _SEVERITY[finding.severity]), finding.reason))
         if advice:
             lines.append(Text(f"  → {finding.advice}", style="dim"))
+    if not advice and len(found.findings) > _TOLD:
+        names = ", ".join(finding.name for finding in found.findings[_TOLD:])
+        lines.insert(1, Text(f"also: {names}", style="yellow"))
     if not found.findings:
         lines.append(Text(f"{len(found.judged)} checks made, nothing found", style="dim"))
     return Group(*lines)
