@@ -52,9 +52,9 @@ def test_a_resumed_run_replaces_what_it_cut_off(tmp_path: Path) -> None:
 
 def test_the_time_left_is_that_of_this_segment(tmp_path: Path) -> None:
     with make_run(tmp_path / "run") as writer:
-        writer.write(episode(11, segment=1, timestamp=9000.0))
+        writer.write(episode(11, segment=1, timestamp=9000.0, wall_time=1.0))
         assert RunRecords(tmp_path / "run").progress().seconds_left is None
-        writer.write(episode(12, segment=1, timestamp=9001.0))
+        writer.write(episode(12, segment=1, timestamp=9001.0, wall_time=2.0))
     assert RunRecords(tmp_path / "run").progress().seconds_left == 28.0
 
 
@@ -142,3 +142,12 @@ def test_runs_are_found_below_a_folder_but_not_inside_runs(tmp_path: Path) -> No
     found = [str(path.relative_to(tmp_path)) for path in find_runs(tmp_path)]
     assert found == ["multirun/sweep/0_seed=0", "multirun/sweep/1_seed=1", "outputs/a", "outputs/b"]
     assert find_runs(tmp_path / "nothing") == []
+
+
+def test_episodes_that_end_at_once_do_not_make_a_young_run_look_fast(tmp_path: Path) -> None:
+    with make_run(tmp_path / "run", 0) as writer:
+        for number in range(1, 9):
+            writer.write(episode(number, timestamp=100.0 + number / 1000, wall_time=16.0))
+    run = RunRecords(tmp_path / "run")
+    assert run.seconds_per_episode == 2.0
+    assert run.progress().seconds_left == 64.0

@@ -25,6 +25,7 @@ RUN_FILE, LOG_FILE, EPISODE_FILE = "run.json", "training_log.json", "episode_met
 LIVE_FILE = "live.json"
 
 _TAIL = 2**16  # bytes
+_PACE = 100  # newest records that tell how fast a run is
 _NUMBER = re.compile(r"(\d+)(?!.*\d)")  # the last number of a name
 
 
@@ -76,6 +77,7 @@ class RunRecords:
         self._log_path = self.directory / LOG_FILE if path.is_dir() else path
         self._has_directory = path.is_dir()
         self._episodes = JsonlFollower(self.directory / EPISODE_FILE, _TAIL if newest_only else None)
+        self._is_whole = not newest_only
         self._seen: dict[Path, tuple[int, ...]] = {}
         self._unreadable: dict[str, str] = {}
         if not is_run(path):
@@ -135,6 +137,19 @@ class RunRecords:
         signs = [sign for sign in (self.train.last.get("timestamp"), self.live.get("updated")) if sign is not None]
         return run_status(self.info, self.directory, max(signs, default=None), now)
 
+    @property
+    def seconds_per_episode(self) -> float | None:
+        """Pace of the newest hundred records of this segment; None if nothing can be said."""
+        recent = [r for r in self.train.recent if r.get("segment") == self.train.last.get("segment")][-_PACE:]
+        if len(recent) < 2 or not all("timestamp" in r and "episode" in r for r in (recent[0], recent[-1])):
+            return None
+        first, last = recent[0], recent[-1]
+        episodes, seconds = last["episode"] - first["episode"], last["timestamp"] - first["timestamp"]
+        if self._is_whole and len(recent) < _PACE and "wall_time" in last:
+            # The streams' first episodes end all at once: only the time since the start tells what they took.
+            episodes, seconds = episodes + 1, last["wall_time"]
+        return seconds / episodes if episodes > 0 else None
+
     def progress(self) -> Progress:
         """Return how far the run is."""
         if not self.info and "episode" not in self.train and "episode" not in self.val:
@@ -161,12 +176,8 @@ class RunRecords:
         return sorted(self.directory.glob(pattern), key=number_in) if self._has_directory else []
 
     def _seconds_left(self, done: int, total: int | None) -> float | None:
-        recent = [r for r in self.train.recent if r.get("segment") == self.train.last.get("segment")][-100:]
-        if total is None or len(recent) < 2 or "timestamp" not in recent[-1]:
-            return None
-        episodes = recent[-1]["episode"] - recent[0]["episode"]
-        seconds = recent[-1]["timestamp"] - recent[0].get("timestamp", recent[-1]["timestamp"])
-        return max(total - done, 0) * seconds / episodes if episodes > 0 else None
+        pace = self.seconds_per_episode
+        return None if total is None or pace is None else max(total - done, 0) * pace
 
     def _refresh_info(self) -> bool:
         path = self.directory / RUN_FILE

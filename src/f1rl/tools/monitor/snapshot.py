@@ -99,7 +99,7 @@ class Watch:
             progress=run.progress(),
             metrics=_newest(run.train.last),
             change=_change(run),
-            seconds_per_episode=_pace(run),
+            seconds_per_episode=run.seconds_per_episode,
             validation=_numbers(run.val.last),
             best=f"{best.metric} {best.value:.4g}" if best else None,
             recent_loss=_recent_loss(run),
@@ -148,11 +148,3 @@ def _recent_loss(run: RunRecords) -> tuple[tuple[int, float], ...]:
     records = [_newest(record) for record in [*run.train.recent][-_WINDOW:]]
     clock = run.progress().unit
     return tuple((int(r[clock]), float(r["loss"])) for r in records if clock in r and "loss" in r)
-
-
-def _pace(run: RunRecords) -> float | None:
-    records = [r for r in run.train.recent if r.get("segment") == run.train.last.get("segment")][-100:]
-    if len(records) < 2 or not all("timestamp" in r and "episode" in r for r in (records[0], records[-1])):
-        return None
-    episodes = records[-1]["episode"] - records[0]["episode"]
-    return (records[-1]["timestamp"] - records[0]["timestamp"]) / episodes if episodes > 0 else None
