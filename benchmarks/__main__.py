@@ -9,6 +9,7 @@ SUITE = (
     ("start-up", ["-m", "benchmarks.startup"]),
     ("environment against bare SAPIEN, 64 px", ["-m", "benchmarks.env_speed", "--resolution", "64"]),
     ("environment against bare SAPIEN, 128 px", ["-m", "benchmarks.env_speed", "--resolution", "128"]),
+    ("every embodiment in every control mode", ["-m", "benchmarks.matrix"]),
     ("planned poses", ["-m", "benchmarks.planning"]),
     ("vector environment against single environments", ["-m", "benchmarks.vector_speed"]),
     ("two workers, 64 px", ["-m", "benchmarks.env_workers", "--resolution", "64"]),
