@@ -2,7 +2,7 @@ PY := .venv/bin/python
 CHECKED := src tests scripts benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format bench clean
+.PHONY: help setup demo test lint format bench gallery clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +27,10 @@ format: setup ## Rewrite the code in the project's style
 
 bench: setup ## Measure speed against bare SAPIEN, training rate, start-up time and memory
 	$(PY) -m benchmarks
+
+gallery: setup ## Draw the pictures of docs/environments.md: embodiments, control modes, randomisation
+	$(PY) scripts/render_docs.py
+	$(PY) scripts/gallery.py
 
 clean: ## Delete the environment, caches and build outputs; keeps outputs/ and multirun/
 	rm -rf .venv .pytest_cache .ruff_cache build dist
