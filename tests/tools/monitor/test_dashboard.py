@@ -84,6 +84,7 @@ def test_dead_runs_and_alarms_are_red(run: Path) -> None:
     text = drawn(run, 140, 40)
     assert "dead (its process is gone" in text
     assert "● alive the run is dead" in text
+    assert "the run goes on" not in text
 
 
 def test_markup_in_a_name_is_shown_as_it_is(tmp_path: Path) -> None:

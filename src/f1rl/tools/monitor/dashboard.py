@@ -215,9 +215,8 @@ def _head(moment: Snapshot) -> Panel:
 def _foot(moment: Snapshot) -> Text:
     text = f" {time.strftime('%H:%M:%S', time.localtime(moment.now))}  {moment.directory}"
     problems = f"  {len(moment.problems)} problems: {moment.problems[0]}" if moment.problems else ""
-    return Text.assemble(
-        (text, "dim"), (problems, "yellow"), ("   Ctrl-C leaves; the run goes on", "dim"), no_wrap=True
-    )
+    leave = "   Ctrl-C leaves; the run goes on" if moment.status.is_going_on else "   Ctrl-C leaves"
+    return Text.assemble((text, "dim"), (problems, "yellow"), (leave, "dim"), no_wrap=True)
 
 
 def _panel(title: str, content: RenderableType, ratio: int = 1, size: int | None = None) -> Layout:

@@ -64,10 +64,9 @@ class LivePage:
     async def asset(self, request: Request) -> Response:
         """Return one of the page's own files."""
         name = request.url.path.lstrip("/")
-        text = plotly() if name == "plotly.js" else asset(name)
-        return Response(
-            text, media_type=_ASSETS.get(name, "text/javascript"), headers={"Cache-Control": "max-age=3600"}
-        )
+        if name == "plotly.js":  # large, and as good as never another one
+            return Response(plotly(), media_type="text/javascript", headers={"Cache-Control": "max-age=3600"})
+        return Response(asset(name), media_type=_ASSETS[name], headers={"Cache-Control": "no-cache"})
 
     def _look(self) -> None:
         """Look at the run, unless another browser has just made us."""
