@@ -24,6 +24,7 @@ ALLOWED = {
     "f1rl.losses": ("f1rl.errors",),
     "f1rl.records": ("f1rl.errors",),
     "f1rl.health": ("f1rl.records",),
+    "f1rl.views": ("f1rl.errors", "f1rl.records"),
     "f1rl.checkpoint": ("f1rl.errors", "f1rl.records"),
     "f1rl.dataset": ("f1rl.errors", "f1rl.records", "f1rl_envs"),
     "f1rl.rollout": ("f1rl.errors", "f1rl.models.interface", "f1rl.dataset", "f1rl_envs"),
@@ -42,6 +43,7 @@ ALLOWED = {
         "f1rl.rollout",
         "f1rl.phases",
         "f1rl.callbacks",
+        "f1rl.views",
         "f1rl_envs",
     ),
     "f1rl.tools": (
@@ -50,6 +52,7 @@ ALLOWED = {
         "f1rl.errors",
         "f1rl.records",
         "f1rl.health",
+        "f1rl.views",
         "f1rl.checkpoint",
         "f1rl.models",
         "f1rl.dataset",
@@ -80,6 +83,7 @@ FORBIDDEN = {
     "f1rl.rollout": ("mani_skill", "sapien", "hydra", "omegaconf", "wandb", "transformers"),
     "f1rl.phases": ("mani_skill", "sapien", "hydra", "omegaconf", "wandb"),
     "f1rl.callbacks": ("mani_skill", "sapien", "hydra", "omegaconf", "wandb"),
+    "f1rl.views": HEAVY,  # wandb is imported in processes of their own only
     "f1rl.launch": ("mani_skill", "sapien", "wandb"),
     "f1rl.tools": ("mani_skill", "sapien", "lightning"),
 }
@@ -87,7 +91,7 @@ FORBIDDEN = {
 # Where an unexpected error must not end the run, and what becomes of it there.
 BOUNDARIES = {
     "f1rl_envs.worker_process": "the traceback goes to the worker's log, and the parent replaces the worker",
-    "f1rl.records.sinks": "a view of the records is switched off, with one warning",
+    "f1rl.views.wandb_follower": "a view of the records is switched off, with one warning",
     "f1rl.records.media": "a picture is left out, with a warning",
     "f1rl.callbacks.tensorboard": "a view of the records is switched off, with one warning",
     "f1rl.launch.tokenizer": "a damaged cache is a warning, and is made again",

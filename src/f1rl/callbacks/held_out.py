@@ -59,7 +59,7 @@ class HeldOutEvaluation(lightning.Callback):
     def _evaluate(self, module: lightning.LightningModule) -> None:
         started, clocks = time.perf_counter(), self._clock.clocks
         metrics = module.evaluate(self._episodes)
-        clock = {"step": clocks.optimizer_step, "epoch": 0, **clocks.as_dict()}
+        clock = {"step": clocks.optimizer_step, "epoch": 0, **clocks.as_dict(), "segment": self._clock.segment}
         entry = {**clock, "eval_loss": metrics["loss"], "val_loss": metrics["loss"]}
         entry["val_reward"] = self._reward
         entry |= {f"val_{key}": value for key, value in metrics.items()}

@@ -244,11 +244,27 @@ class Trainer:
 
 
 @dataclass(frozen=True)
+class Wandb:
+    """The run in W&B (needs the extra wandb)."""
+
+    mode: Literal["off", "offline", "online", "auto"]
+    """off, offline (files for python -m f1rl sync), online, or auto (online where key and server are there)."""
+    project: str
+    """Project that the run belongs to."""
+    entity: str | None
+    """User or team that owns the project; null means the user's default."""
+    group: str | None
+    """Runs that are shown together; null means the sweep, if the run is a job of one."""
+
+
+@dataclass(frozen=True)
 class Logger:
     """Views of the records; the records themselves are always written."""
 
     tensorboard: bool
     """Write tensorboard/ in the run directory."""
+    wandb: Wandb
+    """The run in W&B."""
 
 
 @dataclass(frozen=True)

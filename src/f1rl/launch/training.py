@@ -36,6 +36,7 @@ from f1rl.records.files import write_atomically
 from f1rl.records.logs import start_logging
 from f1rl.rollout.datamodule import RolloutDataModule
 from f1rl.rollout.source import Encode
+from f1rl.views.wandb_process import WandbProcess
 from f1rl_envs import registry
 
 
@@ -53,14 +54,17 @@ def train(cfg: Config) -> dict[str, Any]:
     directory = open_run(config) if rank == 0 else join_run(config)
     _start_messages(cfg, directory, console)
     torch.set_num_threads(share_cores(cfg)[1])
-    with _status(directory, rank):
+    view = WandbProcess(directory.path, directory.file)
+    with closing(view), _status(directory, rank):  # the view is told how the run ended
         if rank == 0:
             again = {**config, "resume": None, "overwrite": False}  # repeating a run must not delete or continue it
             write_atomically(directory.path / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(again)).encode())
+            if cfg.logger.wandb.mode != "off":
+                view.start()
         saved = directory.checkpoint.training.get("datasets") if directory.checkpoint else None
         with closing(build_data(cfg, env_config(cfg), directory.path, rank, saved)) as data:
             if rank == 0:
-                return _lead(cfg, config, directory, data, console, stop)
+                return _lead(cfg, config, directory, data, console, stop, view)
             _follow(cfg, directory, data, console, stop)
             return {}
 
@@ -88,6 +92,7 @@ def _lead(
     data: RolloutDataModule,
     console: Console,
     stop: StopSignal,
+    view: WandbProcess,
 ) -> dict[str, Any]:
     """Train on rank 0, which keeps the records."""
     with _timed(directory, "tokenizer"):
@@ -99,7 +104,8 @@ def _lead(
     recording = record(cfg, config, directory, data, held_out, console, stop.requested)
     with closing(recording):
         directory.file.update(status="training")
-        _fit(cfg, directory, data, module, [*recording.callbacks, _Handlers(stop), _FirstStep(directory)])
+        own = [_Handlers(stop), _FirstStep(directory), _Notices(view)]
+        _fit(cfg, directory, data, module, [*recording.callbacks, *own])
     return print_summary(console, directory.path, recording.history)
 
 
@@ -175,6 +181,16 @@ class _FirstStep(lightning.Callback):
         if self._started is not None:
             self._directory.file.timing("first_optimizer_step", time.perf_counter() - self._started)
             self._started = None
+
+
+class _Notices(lightning.Callback):
+    """Say what goes wrong in W&B when it does, not only at the end of the run."""
+
+    def __init__(self, view: WandbProcess) -> None:
+        self._view = view
+
+    def on_train_batch_end(self, *arguments: Any) -> None:
+        self._view.check()
 
 
 def _note_devices(directory: RunDirectory, data: RolloutDataModule, console: Console) -> None:
