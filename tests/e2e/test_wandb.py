@@ -1,0 +1,68 @@
+"""A run in W&B: killed, resumed, read back with wandb's own reader, uploaded to a server on this machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from e2e_support import Launcher, lines, wait_until
+from f1rl.views.news import episode_row, evaluation_row
+from wandb_support import records, rows, segments, wandb_server
+
+
+def segment_of_killed(run: Path) -> Path:
+    """Wait until W&B's process has taken what a killed run wrote, and return its segment."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        if segments(run) and records(segments(run)[0], "exit"):
+            return segments(run)[0]
+        time.sleep(0.2)
+    pytest.fail("W&B's process did not end")
+
+
+def test_two_segments_are_kept_and_uploaded_in_order_without_loss(launcher: Launcher) -> None:
+    run = launcher.directory / "outputs" / "teacher_rl"
+    process = launcher.start("logger=wandb")
+    wait_until(lambda: (run / "checkpoint-8").exists() and lines(run / "episode_metrics.jsonl") >= 10, process)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    first = segment_of_killed(run)
+    text = (run / "episode_metrics.jsonl").read_text()
+    killed = [json.loads(line) for line in text[: text.rindex("\n")].splitlines()]
+    resumed = launcher.run("logger=wandb", "resume=auto", "phase.num_episodes=16")
+    assert resumed.returncode == 0, resumed.stderr
+
+    info = json.loads((run / "run.json").read_text())
+    assert "wandb" not in {fallback["what"] for fallback in info["fallbacks"]}
+    _, second = segments(run)
+    assert {records(segment, "run")[0]["run_id"] for segment in (first, second)} == {info["id"]}
+    assert records(first, "exit")[0]["exit_code"] == 1
+    assert not records(second, "exit")[0].get("exit_code")
+    assert [row for row in rows(first) if "train/avg_loss" in row] == [episode_row(record) for record in killed]
+    again = [json.loads(line) for line in (run / "episode_metrics.jsonl").read_text().splitlines()]
+    again = [record for record in again if record["segment"] == 1]
+    assert [row for row in rows(second) if "train/avg_loss" in row] == [episode_row(record) for record in again]
+    assert again[-1]["episode"] == 16
+    validations = json.loads((run / "training_log.json").read_text())["val_history"]
+    validations = [evaluation_row(entry) for entry in validations if entry["segment"] == 1]
+    assert [row for row in rows(second) if "eval/loss" in row] == validations
+    media = [row for row in rows(second) if any(key.startswith("media/") for key in row)]
+    assert [row["episode"] for row in media if "media/sample.path" in row] == [16]
+    assert [row["episode"] for row in media if "media/video.path" in row] == [16]
+
+    with wandb_server() as uploads:
+        done = launcher.plain("sync", env=uploads.environment())
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "nothing to upload" in launcher.plain("sync").stdout
+    assert {announced["name"] for announced in uploads.runs} == {info["id"]}
+    assert [row["_step"] for row in uploads.history] == list(range(len(rows(first)) + len(rows(second))))
+    episodes = [row["episode"] for row in uploads.history if "train/avg_loss" in row]
+    assert episodes == [record["episode"] for record in [*killed, *again]]
+    kept = {str(path.relative_to(s / "files")) for s in (first, second) for path in s.rglob("files/media/**/*.*")}
+    assert kept <= uploads.files
+    assert kept
