@@ -14,7 +14,7 @@ from f1rl.callbacks.clock import ClockCallback
 from f1rl.checkpoint import list_checkpoints
 from f1rl.errors import Interrupted
 from f1rl.records.clocks import Clocks
-from f1rl.records.training_log import TrainingLog
+from f1rl.records.training_log import SUPERVISED, TrainingLog
 
 
 class Run:
@@ -23,7 +23,7 @@ class Run:
     def __init__(self, directory: Path, *, accumulate: int = 1, every: int = 100) -> None:
         self.signal: str | None = None
         self.clock = ClockCallback(Clocks(), segment=0, waited=lambda: 0.0)
-        self.history = TrainingLog(directory / "training_log.json", {}, "val_loss")
+        self.history = TrainingLog(directory / "training_log.json", {}, SUPERVISED)
         self.trainer = SimpleNamespace(is_global_zero=True, world_size=1, global_step=0)
         self.module = SimpleNamespace(model=torch.nn.Linear(1, 1), training_state=dict)
         self._accumulate, self._batches = accumulate, 0
@@ -66,7 +66,7 @@ def test_a_signal_waits_for_the_whole_update(tmp_path: Path) -> None:
 
 def test_a_later_checkpoint_of_the_same_episode_does_not_replace_the_best(tmp_path: Path) -> None:
     run = Run(tmp_path, every=1)
-    run.history.add_val({"val_loss": 1.0, "env_step": 10})
+    run.history.add_val({"step": 1, "epoch": 0, "eval_loss": 1.0, "env_step": 10})
     run.batch()
     best = (tmp_path / "checkpoint-1" / "model.pt").read_bytes()
     torch.nn.init.ones_(run.module.model.weight)
