@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -61,6 +63,11 @@ def test_without_w_and_b_there_is_no_process(tmp_path: Path) -> None:
     view.check()
     view.close()
     assert not (tmp_path / "run" / "wandb").exists()
+
+
+def test_the_training_process_never_loads_it() -> None:
+    code = "import sys, f1rl.launch.training; sys.exit('wandb' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_a_server_that_does_not_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
