@@ -126,6 +126,6 @@ def test_wandb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert software.wandb().status is Status.OK
 
 
-@pytest.mark.skipif(software._version("wandb") is not None, reason="wandb is installed")
-def test_a_missing_wandb_is_no_fault() -> None:
+def test_a_missing_wandb_is_no_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", [folder for folder in sys.path if "-packages" not in folder])
     assert software.wandb().status is Status.NONE
