@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -109,21 +110,28 @@ def test_curobo_is_a_package_and_not_any_folder_of_that_name(tmp_path: Path, mon
     assert software.curobo(1).status is Status.OK
 
 
-def test_wandb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("WANDB_MODE", "WANDB_API_KEY", "WANDB_BASE_URL"):
+def test_wandb_is_asked_where_it_would_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("WANDB_MODE", "WANDB_API_KEY"):
         monkeypatch.delenv(name, raising=False)
-    installed = tmp_path / "wandb-0.31.0.dist-info"
-    installed.mkdir()
-    (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: wandb\nVersion: 0.31.0\n")
-    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("WANDB_CONFIG_DIR", str(tmp_path))
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
-    assert software.wandb().status is Status.WARN
-    (tmp_path / "netrc").write_text("machine api.wandb.ai login user password secret\n")
-    assert software.wandb().detail == "0.31.0, logged in to api.wandb.ai"
     monkeypatch.setenv("WANDB_BASE_URL", "http://localhost:8080")
-    assert software.wandb().detail == "0.31.0, not logged in to localhost"
-    monkeypatch.setenv("WANDB_MODE", "offline")
-    assert software.wandb().status is Status.OK
+    result = software.wandb()
+    assert result.status is Status.WARN
+    assert result.detail.endswith(", no API key for http://localhost:8080")
+    (tmp_path / "netrc").write_text(f"machine localhost:8080 login user password {'0' * 40}\n")
+    assert software.wandb().detail.endswith(", with an API key for http://localhost:8080")
+    monkeypatch.delenv("WANDB_BASE_URL")
+    (tmp_path / "settings").write_text("[default]\nmode = offline\n")
+    assert software.wandb().detail.endswith(", mode offline")
+
+
+def test_a_wandb_that_breaks_when_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "wandb.py").write_text(CRASH)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
+    result = software.wandb()
+    assert result.status is Status.WARN
+    assert "was killed by SIGSEGV" in result.detail
 
 
 def test_a_missing_wandb_is_no_fault(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -56,7 +56,20 @@ def environment() -> dict[str, Any]:
     return {"id": config["id"], "contrast": contrast}
 
 
-PROBES = {"torch": torch, "environment": environment}
+def wandb() -> dict[str, Any]:
+    """Return W&B's ``server``, its ``mode``, and whether there is an API ``key`` for it, without asking the server.
+
+    wandb takes all three from the environment, from settings files of its own and from ``.netrc``.
+    """
+    import wandb
+    from wandb.sdk.lib.wbauth import authenticate_session
+
+    settings = wandb.setup(wandb.Settings(silent=True)).settings
+    key = authenticate_session(host=settings.base_url, source="f1rl doctor", prompt=False, verify=False)
+    return {"server": settings.base_url, "mode": settings.mode, "key": key is not None}
+
+
+PROBES = {"torch": torch, "environment": environment, "wandb": wandb}
 
 
 if __name__ == "__main__":

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import importlib.util
-import netrc
 import os
 import sys
 from collections.abc import Iterable, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import f1rl_envs
 from f1rl.errors import F1RLError
-from f1rl.tools.doctor.child import CommandError, output_of
+from f1rl.tools.doctor.child import CommandError, ask, output_of
 from f1rl.tools.doctor.result import Result, fail, none, ok, warn
 
 SETUP = "make setup"
@@ -112,26 +110,20 @@ def curobo(cuda_devices: int) -> Result:
     return ok("planner curobo", "installed")
 
 
-def wandb() -> Result:
+def wandb(deadline: float = 30.0) -> Result:
     """Find Weights & Biases and whether its runs would go to a server; no server is asked."""
     version = _version("wandb")
     if version is None:
         return none("W&B", "not installed; records are files in any case", "pip install -e '.[wandb]'")
-    mode = os.environ.get("WANDB_MODE", "online")
-    if mode != "online":
-        return ok("W&B", f"{version}, WANDB_MODE={mode}")
-    host = urlsplit(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname or ""
-    if os.environ.get("WANDB_API_KEY") or _in_netrc(host):
-        return ok("W&B", f"{version}, logged in to {host}")
-    return warn("W&B", f"{version}, not logged in to {host}", "wandb login, or WANDB_MODE=offline")
-
-
-def _in_netrc(host: str) -> bool:
-    file = Path(os.environ.get("NETRC") or Path.home() / ".netrc")
-    try:
-        return netrc.netrc(file).authenticators(host) is not None
-    except (OSError, netrc.NetrcParseError):
-        return False  # no file, or one that wandb cannot read either
+    found = ask("f1rl.tools.doctor.probe", "wandb", deadline)
+    if "error" in found:
+        return warn("W&B", f"{version}: {found['error']}", "pip install --force-reinstall wandb")
+    if found["mode"] in ("offline", "disabled"):
+        return ok("W&B", f"{version}, mode {found['mode']}")
+    if found["key"]:
+        return ok("W&B", f"{version}, with an API key for {found['server']}")
+    advice = "wandb login, or logger.wandb.mode=offline; WANDB_BASE_URL names another server"
+    return warn("W&B", f"{version}, no API key for {found['server']}", advice)
 
 
 def _version(package: str) -> str | None:
