@@ -25,6 +25,12 @@ class Uploads:
         self.offsets: list[int] = []
         """Where each batch of rows claimed to begin."""
         self.files: set[str] = set()
+        self.artifacts: list[dict[str, Any]] = []
+        """What was said of each artifact, in the order of their arrival."""
+        self.views: list[dict[str, Any]] = []
+        """What was said of each saved view."""
+        self.refused = ""
+        """Part of the queries that are answered with an error."""
 
     def environment(self) -> dict[str, str]:
         """Return what makes wandb use this server."""
@@ -65,6 +71,9 @@ def handler_of(uploads: Uploads) -> type[BaseHTTPRequestHandler]:
                 self.answer(self.stream(json.loads(body).get("files") or {}))
             elif "graphql" in self.path:
                 sent = json.loads(body)
+                if uploads.refused and uploads.refused in sent["query"]:
+                    self.answer({"errors": [{"message": "permission denied"}], "data": None})
+                    return
                 self.answer({"data": self.query(sent["query"], sent.get("variables") or {})})
             else:  # measurements of wandb's own
                 self.answer({})
@@ -84,12 +93,32 @@ def handler_of(uploads: Uploads) -> type[BaseHTTPRequestHandler]:
                 return {"upsertBucket": {"bucket": bucket, "inserted": len(uploads.runs) == 1}}
             if "historyTail" in text:
                 return {"model": {**project, "bucket": self.tail(known) if uploads.runs else None}}
+            if "createArtifact" in text or "commitArtifact" in text:
+                return self.artifact(text, variables.get("input") or variables)
+            if "upsertView" in text:
+                uploads.views.append(variables)
+                return {"upsertView": {"view": {"id": "V", "name": variables["name"]}, "inserted": True}}
             if "createRunFiles" in text:
                 files = [{"name": name, "uploadUrl": f"{uploads.url}/upload/{name}"} for name in variables["files"]]
                 return {"createRunFiles": {"runID": "B", "uploadHeaders": [], "files": files}}
             server = {"features": [], "cliVersionInfo": {}, "latestLocalVersionInfo": None}
             viewer = {"id": "U", "entity": "me", "username": "me", "flags": "{}", "teams": {"edges": []}}
             return {"serverInfo": server, "viewer": viewer}
+
+        def artifact(self, text: str, told: dict[str, Any]) -> dict[str, Any]:
+            upload = {"uploadUrl": f"{uploads.url}/upload/manifest", "uploadHeaders": []}
+            if "createArtifactManifest" in text:
+                return {"createArtifactManifest": {"artifactManifest": {"id": "M", "file": {"id": "F", **upload}}}}
+            if "createArtifactFiles" in text:
+                names = [f"artifact/{file['name']}" for file in told["artifactFiles"]]
+                node = {**upload, "uploadMultipartUrls": None, "artifact": {"id": "A"}}
+                nodes = [{**node, "storagePath": name, "uploadUrl": f"{uploads.url}/upload/{name}"} for name in names]
+                return {"createArtifactFiles": {"files": {"edges": [{"node": node} for node in nodes]}}}
+            if "commitArtifact" in text:
+                return {"commitArtifact": {"artifact": {"id": "A", "digest": "D"}}}
+            uploads.artifacts.append(told)
+            sequence = {"latestArtifact": None}
+            return {"createArtifact": {"artifact": {"id": "A", "state": "PENDING", "artifactSequence": sequence}}}
 
         def tail(self, known: dict[str, Any]) -> dict[str, Any]:
             lines = [json.dumps(row) for row in uploads.history[-1:]]

@@ -7,11 +7,13 @@ import os
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from e2e_support import Launcher, lines, wait_until
 from f1rl.views.news import episode_row, evaluation_row
+from f1rl.views.tables import SAMPLES, SCORE_COLUMNS, SCORES, score_rows
 from wandb_support import records, rows, segments, wandb_server
 
 
@@ -23,6 +25,21 @@ def segment_of_killed(run: Path) -> Path:
             return segments(run)[0]
         time.sleep(0.2)
     pytest.fail("W&B's process did not end")
+
+
+def check_tables(segment: Path, row: dict[str, Any], evaluation: dict[str, float]) -> None:
+    """Check the tables that were logged with an evaluation, and that all they need lies in the run directory."""
+    scores = json.loads((segment / "files" / row[f"{SCORES}.path"]).read_text())
+    assert scores == {"columns": list(SCORE_COLUMNS), "data": score_rows(evaluation)}
+    assert ["all", "copy last frame"] in [line[:2] for line in scores["data"]]
+    assert row[f"{SAMPLES}.nrows"] >= 1
+    staged = [
+        (one["path"], Path(one["local_path"]))
+        for record in records(segment, "artifact")
+        for one in record["manifest"]["contents"]
+    ]
+    assert any(name.startswith("media/images/") for name, _ in staged)
+    assert all(path.is_relative_to(segment.parent / "data") for _, path in staged)
 
 
 def test_two_segments_are_kept_and_uploaded_in_order_without_loss(launcher: Launcher) -> None:
@@ -49,8 +66,10 @@ def test_two_segments_are_kept_and_uploaded_in_order_without_loss(launcher: Laun
     assert [row for row in rows(second) if "train/avg_loss" in row] == [episode_row(record) for record in again]
     assert again[-1]["episode"] == 16
     validations = json.loads((run / "training_log.json").read_text())["val_history"]
-    validations = [evaluation_row(entry) for entry in validations if entry["segment"] == 1]
-    assert [row for row in rows(second) if "eval/loss" in row] == validations
+    validations = [evaluation_row(entry, i) for i, entry in enumerate(validations, 1) if entry["segment"] == 1]
+    evaluated = [row for row in rows(second) if "eval/loss" in row]
+    assert [{key: value for key, value in row.items() if "." not in key} for row in evaluated] == validations
+    check_tables(second, evaluated[-1], validations[-1])
     media = [row for row in rows(second) if any(key.startswith("media/") for key in row)]
     assert [row["episode"] for row in media if "media/sample.path" in row] == [16]
     assert [row["episode"] for row in media if "media/video.path" in row] == [16]
@@ -66,3 +85,5 @@ def test_two_segments_are_kept_and_uploaded_in_order_without_loss(launcher: Laun
     kept = {str(path.relative_to(s / "files")) for s in (first, second) for path in s.rglob("files/media/**/*.*")}
     assert kept <= uploads.files
     assert kept
+    assert {told["artifactTypeName"] for told in uploads.artifacts} == {"run_table"}
+    assert any(name.startswith("artifact/media/images/") for name in uploads.files)

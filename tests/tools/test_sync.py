@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from f1rl import cli
-from f1rl.tools.sync import waiting_segments
+from f1rl.tools.sync import waiting_segments, was_moved
 from records_support import make_run
 
 
@@ -46,6 +46,16 @@ def test_segments_wait_in_order_until_they_are_uploaded(capsys: pytest.CaptureFi
 def test_the_segment_that_is_being_written_waits() -> None:
     run = run_with_segments("offline-run-20260101_000000-1", "offline-run-20260102_000000-1", status="training")
     assert [path.name[12:20] for path in waiting_segments(run)] == ["20260101"]
+
+
+def test_tables_of_a_run_that_was_moved_are_missed() -> None:
+    run = run_with_segments("offline-run-20260101_000000-1", "offline-run-20260102_000000-1")
+    with_tables, without = waiting_segments(run)
+    with_tables.joinpath("run-1.wandb").write_text(f"{run.resolve()}/wandb/data/artifacts/staging/tmp1")
+    assert not was_moved(run, with_tables)
+    moved = run.rename("elsewhere")
+    assert was_moved(moved, moved / "wandb" / with_tables.name)
+    assert not was_moved(moved, moved / "wandb" / without.name)
 
 
 def test_a_server_that_does_not_answer() -> None:

@@ -20,7 +20,8 @@ def test_the_names_of_rows() -> None:
     entry = {**clocks, "step": 9, "epoch": 0, "eval_loss": 4.0, "val_loss": 4.0, "val_psnr": 20.0, "seconds": 0.1}
     entry["health"] = {"score": 95, "reasons": ["fine"]}
     values = {"eval/loss": 4.0, "eval/psnr": 20.0, "eval/seconds": 0.1, "health/score": 95}
-    assert evaluation_row(entry) == {**clocks, **values}
+    values["eval/number"] = 2
+    assert evaluation_row(entry, 2) == {**clocks, **values}
 
 
 def test_each_record_comes_once_and_only_those_of_the_segment(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ from f1rl.errors import ConfigError, EnvironmentFailure
 from f1rl.records.reader import RunRecords, find_runs
 from f1rl.tools.arguments import Parser
 from f1rl.tools.runs import FOLDERS
+from f1rl.views.wandb_follower import DATA_FOLDER
 from f1rl.views.wandb_server import why_not_online
 
 
@@ -60,7 +62,17 @@ def _check_server() -> None:
         raise EnvironmentFailure(f"nothing was uploaded, and nothing is lost: {reason}")
 
 
+def was_moved(run: Path, segment: Path) -> bool:
+    """Return whether a segment looks for the files of its tables elsewhere than in ``run``, where they lie."""
+    written = b"".join(file.read_bytes() for file in segment.glob("*.wandb"))
+    return b"/artifacts/staging/" in written and os.fsencode((run / DATA_FOLDER).resolve()) not in written
+
+
 def _upload(run: Path, segments: Sequence[Path]) -> None:
+    if any(was_moved(run, segment) for segment in segments):
+        print(
+            f"{run} was moved or copied: all is uploaded but its evaluation tables, which wandb seeks at the old place"
+        )
     # One call for all: wandb uploads segments of the same run one after another, in the order in which they began.
     subprocess.run([sys.executable, "-m", "wandb", "sync", *map(str, segments)], check=False)
     missing = [segment.name for segment in segments if not any(segment.glob("*.wandb.synced"))]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from f1rl.records.fields import ADVERSARY, EXPLORER
 from f1rl.records.follow import JsonlFollower
 from f1rl.records.reader import EPISODE_FILE, LOG_FILE, number_in, read_json
 
@@ -17,6 +18,8 @@ _OTHER_NAMES = {"total_steps", "step", "epoch"}  # of clocks, for readers of the
 _SECTIONS = {
     "env": {"episode_reward", "length", "success", "seed", "scene_seed", "attempts", "worker"},
     "time": {"env_steps_per_s", "wait_env_share", "wall_time", "timestamp"},
+    "explorer": set(EXPLORER),
+    "adversary": set(ADVERSARY),
 }
 _SECTION_OF = {key: section for section, keys in _SECTIONS.items() for key in keys}
 _MEDIA = {"media/sample": "samples/*.png", "media/video": "videos/*.mp4"}
@@ -38,9 +41,13 @@ def episode_row(record: Mapping[str, Any]) -> dict[str, float]:
     return _row(record, lambda key: f"{_SECTION_OF.get(key, 'train')}/{key}")
 
 
-def evaluation_row(entry: Mapping[str, Any]) -> dict[str, float]:
-    """Return an entry of the ``val_history``: clocks, and numbers as ``eval/loss``, ``eval/memory_gain``, ..."""
-    return _row(entry, lambda key: f"eval/{key.removeprefix('val_').removeprefix('eval_')}")
+def evaluation_row(entry: Mapping[str, Any], number: int) -> dict[str, float]:
+    """Return an entry of the ``val_history``: clocks, and numbers as ``eval/loss``, ``eval/memory_gain``, ...
+
+    ``eval/number`` is ``number``, which counts the run's evaluations from 1.
+    """
+    row = _row(entry, lambda key: f"eval/{key.removeprefix('val_').removeprefix('eval_')}")
+    return {**row, "eval/number": number}
 
 
 class SegmentNews:
@@ -93,10 +100,10 @@ class SegmentNews:
         if written == self._log_seen:
             return
         self._log_seen = written
-        for entry in read_json(path)["val_history"]:
+        for number, entry in enumerate(read_json(path)["val_history"], 1):
             if entry.get("segment") == self._segment and entry["env_step"] not in self._evaluated:
                 self._evaluated.add(entry["env_step"])
-                yield evaluation_row(entry)
+                yield evaluation_row(entry, number)
 
     def _new_media(self) -> Iterator[tuple[str, Path]]:
         for name, pattern in _MEDIA.items():

@@ -13,7 +13,7 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -21,16 +21,18 @@ from typing import Any
 import yaml
 
 from f1rl.records.reader import RUN_FILE, read_json
-from f1rl.views.news import SegmentNews
+from f1rl.views.news import MediaFile, SegmentNews
+from f1rl.views.tables import SAMPLE_COLUMNS, SAMPLES, SCORE_COLUMNS, SCORES, newest_samples, score_rows
 from f1rl.views.wandb_server import why_not_online
 
 INTERVAL = 1.0  # seconds between looks at the files
 LAST_SECONDS = 30  # to finish in, once training has ended
+DATA_FOLDER = Path("wandb", "data")
 MEDIA_KINDS = {"media/sample": "Image", "media/video": "Video"}
 
 _TAG_LENGTH = 64  # longer ones are refused
 _CONNECT_TIMEOUT = 10.0  # seconds; wandb itself would wait 90
-_SECTIONS = ("train", "env", "time", "eval", "health", "media")
+_SECTIONS = ("train", "env", "time", "explorer", "adversary", "eval", "health", "media")
 Report = Callable[[str], None]
 
 
@@ -43,6 +45,8 @@ def main(words: Sequence[str]) -> None:
     options = parser.parse_args(words)
     report, ended = _own_stdout(), _end_of_input()
     os.nice(5)
+    # Tables leave files there until they are uploaded: with the rest of the run, not in the user's home directory.
+    os.environ.setdefault("WANDB_DATA_DIR", str(options.run.resolve() / DATA_FOLDER))
     for number in (signal.SIGINT, signal.SIGTERM):  # meant for the training process, whose end is the end of this one
         signal.signal(number, signal.SIG_IGN)
     try:
@@ -61,16 +65,27 @@ def follow(wandb: ModuleType, run: Path, news: SegmentNews, ended: threading.Eve
     shown = _open(wandb, run, report)
     for section in _SECTIONS:
         shown.define_metric(f"{section}/*", step_metric="env_step")
-    last = False
+    last, samples = False, []
     while not last:
         last = ended.wait(INTERVAL)  # what was written before the end is read after it
         rows, media = news.read()
+        samples = newest_samples([*samples, *media])
         for row in rows:
-            shown.log(row)  # never with step=, which drops rows that come late
+            tables = evaluation_tables(wandb, row, samples) if "eval/number" in row else {}
+            shown.log({**row, **tables})  # never with step=, which drops rows that come late
         for file in media:
             shown.log({file.name: getattr(wandb, MEDIA_KINDS[file.name])(str(file.path)), **file.clocks})
     status = read_json(run / RUN_FILE).get("status")
     shown.finish(exit_code=0 if status in ("done", "interrupted") else 1)
+
+
+def evaluation_tables(wandb: ModuleType, row: Mapping[str, Any], samples: Sequence[MediaFile]) -> dict[str, Any]:
+    """Return the tables that go with the row of an evaluation, by name."""
+    pictures = [
+        [*(file.clocks[clock] for clock in SAMPLE_COLUMNS[:2]), wandb.Image(str(file.path))] for file in samples
+    ]
+    filled = {SCORES: (SCORE_COLUMNS, score_rows(row)), SAMPLES: (SAMPLE_COLUMNS, pictures)}
+    return {name: wandb.Table(columns=list(titles), data=data) for name, (titles, data) in filled.items() if data}
 
 
 def identity(run: Path) -> dict[str, Any]:

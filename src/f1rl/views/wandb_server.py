@@ -16,7 +16,7 @@ def why_not_online() -> str | None:
     """
     import wandb
 
-    url = wandb.setup().settings.base_url
+    url = wandb.setup(wandb.Settings(silent=True)).settings.base_url
     parts = urlsplit(url)
     port = parts.port or (443 if parts.scheme == "https" else 80)
     try:  # before wandb asks, which would try again and again
