@@ -22,6 +22,7 @@ COMMANDS = {
     "report": ("f1rl.tools.report.command:main", "summary, curves, tables or an HTML page of one run"),
     "compare": ("f1rl.tools.compare.command:main", "differences and results of several runs, seeds taken together"),
     "sync": ("f1rl.tools.sync:main", "upload to W&B what runs kept for it offline"),
+    "dashboard": ("f1rl.tools.dashboard.command:main", "create a view of the W&B project that shows what runs record"),
 }
 """Each command's function ``(words) -> exit code`` as ``module:name``, imported only when called, and its summary."""
 

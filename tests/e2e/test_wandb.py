@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import json
 import os
 import signal
@@ -12,6 +13,9 @@ from typing import Any
 import pytest
 
 from e2e_support import Launcher, lines, wait_until
+from f1rl.health.score import Health
+from f1rl.records import fields
+from f1rl.tools.dashboard.panels import SECTIONS
 from f1rl.views.news import episode_row, evaluation_row
 from f1rl.views.tables import SAMPLES, SCORE_COLUMNS, SCORES, score_rows
 from wandb_support import records, rows, segments, wandb_server
@@ -40,6 +44,19 @@ def check_tables(segment: Path, row: dict[str, Any], evaluation: dict[str, float
     ]
     assert any(name.startswith("media/images/") for name, _ in staged)
     assert all(path.is_relative_to(segment.parent / "data") for _, path in staged)
+
+
+def check_dashboard(logged: list[dict[str, Any]]) -> None:
+    """Check that every metric of the dashboard is logged by a run, or declared as that of a phase which this is not."""
+    names = {key.split(".")[0] for row in logged for key in row}
+    names |= episode_row(dict.fromkeys((*fields.EXPLORER, *fields.ADVERSARY), 1.0)).keys()
+    held_out = (*fields.EXPLORER_HELD_OUT, *fields.ADVERSARY_HELD_OUT)
+    names |= evaluation_row(dict.fromkeys(held_out, 1.0), 1).keys()
+    names |= evaluation_row({f"{name}_random_policy": 1.0 for name in fields.EXPLORER_HELD_OUT}, 1).keys()
+    names |= evaluation_row({"health": Health(100, (), (), ()).as_record()}, 1).keys()  # this run is too short for one
+    panels = [panel for section in SECTIONS for panel in section.panels]
+    assert [name for panel in panels for name in panel.metrics if not fnmatch.filter(names, name)] == []
+    assert {panel.clock for panel in panels} <= names
 
 
 def test_two_segments_are_kept_and_uploaded_in_order_without_loss(launcher: Launcher) -> None:
@@ -73,6 +90,8 @@ def test_two_segments_are_kept_and_uploaded_in_order_without_loss(launcher: Laun
     media = [row for row in rows(second) if any(key.startswith("media/") for key in row)]
     assert [row["episode"] for row in media if "media/sample.path" in row] == [16]
     assert [row["episode"] for row in media if "media/video.path" in row] == [16]
+
+    check_dashboard([row for segment in (first, second) for row in rows(segment)])
 
     with wandb_server() as uploads:
         done = launcher.plain("sync", env=uploads.environment())
