@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from conf_comments import commented_keys
 from f1rl.cli import EXIT_CODES
 from f1rl.config.compose import conf_dir, groups
 from f1rl.config.reference import field_docs, tables
@@ -21,17 +21,6 @@ FILES = [
     for path in sorted(conf_dir().rglob("*.yaml"))
     if path.parent.name in SECTIONS and path.parent.name != "model"
 ]
-
-
-def commented_keys(text: str, path: str) -> Iterator[tuple[str, str, str]]:
-    """Yield the section, the name and the comment above each key of a file that fills the section ``path``."""
-    trail, comment = [path], ""
-    for line in text.splitlines():
-        if match := re.match(r"( *)(\w+):(.*)", line):
-            depth = len(match[1]) // 2
-            trail[depth + 1 :] = [f"{trail[depth]}.{match[2]}"]
-            yield trail[depth], match[2], comment
-        comment = line.strip().removeprefix("# ")
 
 
 @pytest.mark.parametrize("path", EXPLAINED)

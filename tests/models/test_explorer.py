@@ -10,7 +10,7 @@ import torch
 from f1rl.models.explorer import Explorer, Situation
 
 REAL = (True,) * 8 + (False,) * 24
-KINDS = ("gaussian", "flow")
+KINDS = ("gaussian", "flow", "published flow")
 
 
 @pytest.fixture
@@ -25,7 +25,8 @@ def situation(make_model, random_inputs) -> Situation:
 def make_explorer(make_model):
     def make(kind: str, executed: int = 2, mask: tuple[bool, ...] = REAL) -> Explorer:
         torch.manual_seed(1)
-        return Explorer(make_model().config, kind, mask, executed, initial_std=0.6)
+        config = make_model(act__published_heads=kind.startswith("published")).config
+        return Explorer(config, kind.split()[-1], mask, executed, initial_std=0.6)
 
     return make
 

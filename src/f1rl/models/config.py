@@ -124,7 +124,7 @@ class GenConfig:
     mlp_width: int
     """Inner width of the feed-forward parts."""
     history_side: int | None
-    """Past frames as latents pooled to this side; null feeds the scales' inputs of the published weights."""
+    """Past frames as latents pooled to this side; null arranges all frames as in the published weights."""
     latent_prior: bool
     """Predict the change of the newest frame's latent, beside the published head; copying is then the start."""
 
@@ -141,6 +141,8 @@ class ActConfig:
     """Actions that one decision plans."""
     denoising_steps: int
     """Steps from noise to a chunk of a flow-matching policy."""
+    published_heads: bool
+    """Flow policies with the published projections of state, padded actions and time; false: smaller ones."""
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ pictures, and its memory. It never sees the action that it is about to choose, n
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from typing import Literal, Self
 
@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from f1rl.models.action_distribution import SquashedGaussian, StochasticFlow
+from f1rl.models.action_expert import ActionExpert
 from f1rl.models.config import ModelConfig
 from f1rl.models.experts import build_expert
 from f1rl.models.f1 import Observed
@@ -100,22 +101,28 @@ class Explorer(nn.Module):
         self.config, self.kind, self.executed = config, kind, executed
         self.register_buffer("real", torch.tensor(action_mask).nonzero()[:, 0], persistent=False)
         entries = len(self.real)
-        self.expert = build_expert(config.attention, act.width, act.mlp_width)
-        self.state_token = nn.Linear(config.state_dim, act.width)
-        self.memory_token = nn.Linear(config.memory.hidden, act.width)
-        self.place = nn.Parameter(torch.randn(act.chunk, act.width) * config.attention.init_std)
-        # A flow's tokens also carry the noisy chunk and the time of the denoising step.
-        self.noisy = nn.Linear(entries + 1, act.width) if kind == "flow" else None
-        self.norm = nn.LayerNorm(act.width)
-        self.mean = nn.Linear(act.width, entries)
-        nn.init.zeros_(self.mean.bias)
-        nn.init.normal_(self.mean.weight, std=0.01)  # the first policy explores around standing still
+        self.published = ActionExpert(config) if kind == "flow" and act.published_heads else None
+        if self.published is None:
+            self._build(entries)
         spread = initial_std / act.denoising_steps**0.5 if kind == "flow" else initial_std
         self.log_std = nn.Parameter(torch.full((act.chunk, entries), float(torch.tensor(spread).log())))
         features = config.und.width + config.memory.hidden + config.state_dim
         self.value_head = nn.Sequential(nn.LayerNorm(features), nn.Linear(features, 128), nn.SiLU(), nn.Linear(128, 1))
         nn.init.zeros_(self.value_head[-1].weight)
         nn.init.zeros_(self.value_head[-1].bias)
+
+    def _build(self, entries: int) -> None:
+        act, attention = self.config.act, self.config.attention
+        self.expert = build_expert(attention, act.width, act.mlp_width)
+        self.state_token = nn.Linear(self.config.state_dim, act.width)
+        self.memory_token = nn.Linear(self.config.memory.hidden, act.width)
+        self.place = nn.Parameter(torch.randn(act.chunk, act.width) * attention.init_std)
+        # A flow's tokens also carry the noisy chunk and the time of the denoising step.
+        self.noisy = nn.Linear(entries + 1, act.width) if self.kind == "flow" else None
+        self.norm = nn.LayerNorm(act.width)
+        self.mean = nn.Linear(act.width, entries)
+        nn.init.zeros_(self.mean.bias)
+        nn.init.normal_(self.mean.weight, std=0.01)  # the first policy explores around standing still
 
     @property
     def num_entries(self) -> int:
@@ -175,14 +182,32 @@ class Explorer(nn.Module):
         return SquashedGaussian(mean, self.log_std.clamp(*LOG_STD_RANGE).expand_as(mean))
 
     def _flow(self, situation: Situation) -> StochasticFlow:
+        speed = self._own_speed(situation) if self.published is None else self._published_speed(situation)
+
         def velocity(points: Tensor, times: Tensor) -> tuple[Tensor, Tensor]:
-            speeds = []
-            for point, moment in zip(points, times, strict=True):  # in turn: together they would need the keys K times
-                column = moment.expand(*point.shape[:-1], 1)
-                speeds.append(self.mean(self._tokens(situation, torch.cat([point, column], dim=-1))))
+            # In turn: together they would need the keys K times.
+            speeds = [speed(point, moment) for point, moment in zip(points, times, strict=True)]
             return torch.stack(speeds), self.log_std.clamp(*LOG_STD_RANGE).expand_as(points)
 
         return StochasticFlow(velocity, self.config.act.denoising_steps)
+
+    def _own_speed(self, situation: Situation) -> Callable[[Tensor, Tensor], Tensor]:
+        def speed(point: Tensor, moment: Tensor) -> Tensor:
+            column = moment.expand(*point.shape[:-1], 1)
+            return self.mean(self._tokens(situation, torch.cat([point, column], dim=-1)))
+
+        return speed
+
+    def _published_speed(self, situation: Situation) -> Callable[[Tensor, Tensor], Tensor]:
+        """The published flow runs from time 1 to 0 and predicts where it comes from, not where it goes."""
+        context = self.published.context(situation.cache, situation.state, situation.recalled)
+
+        def speed(point: Tensor, moment: Tensor) -> Tensor:
+            padded = point.new_zeros(*point.shape[:-1], self.config.action_dim)
+            padded[..., self.real] = point
+            return -self.published.velocity(context, padded, (1 - moment).expand(len(point)))[..., self.real]
+
+        return speed
 
     def _path(self, flow: StochasticFlow, situation: Situation) -> Tensor:
         """Return the chain ``[K + 1, N, H, D]`` that begins at zero and has no noise."""

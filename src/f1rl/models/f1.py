@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
+from transformers import GemmaModel, PaliGemmaModel
 
 from f1rl.models.config import ModelConfig
+from f1rl.models.empty import empty_parameters
 from f1rl.models.experts import build_expert, build_vlm, prompt_tokens
 from f1rl.models.frame_tokens import FrameTokens
 from f1rl.models.interface import WorldModelInputs, WorldModelOutput
@@ -29,6 +33,8 @@ class Observed:
     """``float32 [N, S]``."""
     recalled: Tensor
     """Top layer of the memory after each step, ``float32 [N, hidden]``."""
+    start: Tensor
+    """Token that predicts the coarsest scale of the next frame, ``float32 [N, 1, width]``."""
     last: Tensor
     """Latent of the newest frame, pooled to every scale, ``float32 [N, L, D]``."""
 
@@ -44,19 +50,31 @@ class F1Model(nn.Module):
         config: sizes.
         tokenizer: trained; it is frozen, and stays in evaluation mode.
         memory_backprop: whether gradients flow through the memory from a step to the steps before it.
+        given: parts (``vlm``, ``gen``, ``frames``) that a file will fill; they are made without memory.
     """
 
+    vlm: PaliGemmaModel
+    gen: GemmaModel
+    frames: FrameTokens
     suffix_block: Tensor
+    suffix_place: Tensor
     prompt: Tensor
 
-    def __init__(self, config: ModelConfig, tokenizer: FrameTokenizer, *, memory_backprop: bool) -> None:
+    def __init__(
+        self, config: ModelConfig, tokenizer: FrameTokenizer, *, memory_backprop: bool, given: Collection[str] = ()
+    ) -> None:
         super().__init__()
         self.config = config
         self.memory_backprop = memory_backprop
         self.tokenizer = tokenizer.requires_grad_(False).eval()
-        self.vlm = build_vlm(config)
-        self.gen = build_expert(config.attention, config.gen.width, config.gen.mlp_width)
-        self.frames = FrameTokens(config)
+        parts: dict[str, Callable[[], nn.Module]] = {
+            "vlm": lambda: build_vlm(config),
+            "gen": lambda: build_expert(config.attention, config.gen.width, config.gen.mlp_width),
+            "frames": lambda: FrameTokens(config),
+        }
+        for name, build in parts.items():
+            with empty_parameters() if name in given else nullcontext():
+                self.add_module(name, build())
         self.memory = Memory(config.memory, config.und.width + config.state_dim + config.action_dim)
         width = config.gen.width
         self.memory_token = nn.Linear(config.memory.hidden, width)
@@ -66,6 +84,17 @@ class F1Model(nn.Module):
         self.register_buffer("prompt", prompt_tokens(config.prompt), persistent=False)
         context = torch.full((2 + config.n_obs_img_steps,), -1)
         self.register_buffer("suffix_block", torch.cat([context, self.frames.scale_of]), persistent=False)
+        self.register_buffer("suffix_place", self._suffix_places(len(context)), persistent=False)
+
+    def _suffix_places(self, context: int) -> Tensor:
+        """Return the places ``int64 [context + L]`` of the suffix's tokens after the prefix.
+
+        Published weights know no memory, state and actions here: the scales keep the places they were trained at, right
+        after the past frames, and the added tokens take those behind them.
+        """
+        length = self.config.tokenizer.num_tokens
+        places = torch.arange(context + length)
+        return places.roll(context) if self.config.gen.history_side is None else places
 
     def train(self, mode: bool = True) -> F1Model:
         """Set the mode of all but the tokenizer, whose codebook would move in training mode."""
@@ -107,7 +136,7 @@ class F1Model(nn.Module):
             Logits ``float32 [N, L, V]``.
         """
         context = self._context(seen, action_history)
-        tokens, left = self.frames.next_frame(self.tokenizer.scale_inputs(target), seen.last, begin=0)
+        tokens, left = self.frames.next_frame(self.tokenizer.scale_inputs(target), seen.start, seen.last, begin=0)
         suffix = F.dropout(torch.cat([context, tokens + context[:, :1]], dim=1), dropout, training=dropout > 0)
         hidden, _ = self._suffix(suffix, seen.cache, begin=0)
         return self._logits(hidden[:, context.shape[1] :], left)
@@ -130,7 +159,7 @@ class F1Model(nn.Module):
         for side in self.config.tokenizer.scales:
             if side > 1:
                 coarser = self.tokenizer.next_scale_input(tokens)
-            step, left = self.frames.next_frame(coarser, seen.last, begin=tokens.shape[1])
+            step, left = self.frames.next_frame(coarser, seen.start, seen.last, begin=tokens.shape[1])
             step = step + context[:, :1]
             if side == 1:
                 step = torch.cat([context, step], dim=1)
@@ -157,12 +186,12 @@ class F1Model(nn.Module):
         self.memory.check(memory, batch)
         history = inputs.token_history.flatten(0, 1)
         latents = self.tokenizer.latent(history.flatten(0, 1)).unflatten(0, history.shape[:2])
-        past = self.frames.history(self.tokenizer, history, latents)
+        past, start = self.frames.history(self.tokenizer, history, latents)
         cache, pooled = self._prefix(inputs.image.flatten(0, 1), past)
         features = torch.cat([pooled.unflatten(0, (batch, steps)), inputs.state, inputs.prev_action], dim=-1)
         recalled, memory = self.memory(features, inputs.is_first, memory, backprop=self.memory_backprop)
         last = self.tokenizer.pooled_scales(latents[:, -1])
-        return Observed(cache, pooled, inputs.state.flatten(0, 1), recalled.flatten(0, 1), last), memory
+        return Observed(cache, pooled, inputs.state.flatten(0, 1), recalled.flatten(0, 1), start, last), memory
 
     def _context(self, seen: Observed, action_history: Tensor) -> Tensor:
         """Return memory, state and action tokens ``[N, 2 + n_obs, width]``.
@@ -197,7 +226,8 @@ class F1Model(nn.Module):
         """Run the suffix tokens ``begin ...`` after the cached ones; each block sees the blocks up to itself."""
         end = begin + tokens.shape[1]
         block = self.suffix_block
-        mask = block[None, :end] <= block[begin:end, None]
-        mask = F.pad(mask, (cache[0][0].shape[2] - begin, 0), value=True)
-        (hidden,), cache = joint_attention([self.gen], [tokens], cache, mask)
+        prefix = cache[0][0].shape[2] - begin
+        mask = F.pad(block[None, :end] <= block[begin:end, None], (prefix, 0), value=True)
+        places = prefix + self.suffix_place[begin:end]
+        (hidden,), cache = joint_attention([self.gen], [tokens], cache, mask, places)
         return hidden, cache

@@ -11,7 +11,11 @@ from f1rl.models.tokenizer import FrameTokenizer
 
 
 class FrameTokens(nn.Module):
-    """Embeds past frames and the scales of the next one, and reads its tokens off (VAR, next-scale prediction)."""
+    """Embeds past frames and the scales of the next one, and reads its tokens off (VAR, next-scale prediction).
+
+    With ``gen.history_side`` null, past frames are arranged as F1-VLA's published weights expect: a start token, then
+    the scales' inputs of all frames merged over time, of which the *last* predicts the coarsest scale.
+    """
 
     scale_of: Tensor
 
@@ -19,14 +23,15 @@ class FrameTokens(nn.Module):
         super().__init__()
         vq, width, std = config.tokenizer, config.gen.width, config.attention.init_std
         self.history_side = config.gen.history_side
-        count = vq.num_tokens - 1 if self.history_side is None else self.history_side**2
+        published = self.history_side is None
+        places = (vq.num_tokens - 1, vq.codebook_dim) if published else (self.history_side**2, width)
         self.temporal_conv = nn.Conv1d(vq.codebook_dim, vq.codebook_dim, config.n_obs_img_steps)
         # Starts as the newest frame, so that copying it is where learning begins.
         nn.init.zeros_(self.temporal_conv.weight)
         nn.init.eye_(self.temporal_conv.weight.data[:, :, -1])
         nn.init.zeros_(self.temporal_conv.bias)
         self.embed = nn.Linear(vq.codebook_dim, width)
-        self.history_position = nn.Parameter(torch.randn(count, width) * std)
+        self.history_position = nn.Parameter(torch.randn(*places) * std)
         self.start = nn.Parameter(torch.randn(1, width) * std)
         self.position = nn.Parameter(torch.randn(vq.num_tokens, width) * std)
         self.scale = nn.Embedding(len(vq.scales), width)
@@ -43,14 +48,18 @@ class FrameTokens(nn.Module):
             nn.init.zeros_(self.change.weight)
             nn.init.zeros_(self.change.bias)
             self.change.bias.data[-1] = 0.01  # a start that is almost uniform, yet has gradients everywhere
+        self.history_place = nn.Parameter(torch.randn(vq.num_tokens, width) * std) if published else None
 
-    def history(self, tokenizer: FrameTokenizer, tokens: Tensor, latents: Tensor) -> Tensor:
-        """Embed the past frames as ``[N, n, width]``, one token per place for all frames.
+    def history(self, tokenizer: FrameTokenizer, tokens: Tensor, latents: Tensor) -> tuple[Tensor, Tensor]:
+        """Embed the past frames, one token per place for all frames.
 
         Args:
             tokenizer: of the frames.
             tokens: ``int64 [N, n_obs, L]``.
             latents: their latents ``[N, n_obs, D, g, g]``.
+
+        Returns:
+            The past ``[N, n, width]``, and the token ``[N, 1, width]`` that predicts the coarsest scale.
         """
         if self.history_side is None:
             features = tokenizer.scale_inputs(tokens.flatten(0, 1))
@@ -58,14 +67,18 @@ class FrameTokens(nn.Module):
             features = F.adaptive_avg_pool2d(latents.flatten(0, 1), self.history_side).flatten(2).transpose(1, 2)
         features = features.unflatten(0, tokens.shape[:2]).permute(0, 2, 3, 1)  # [N, n, D, n_obs]
         merged = self.temporal_conv(features.flatten(0, 1)).view(len(tokens), features.shape[1], -1)
-        return self.embed(merged) + self.history_position
+        start = self.start.expand(len(tokens), -1, -1)
+        if self.history_place is None:
+            return self.embed(merged) + self.history_position, start
+        past = torch.cat([start, self.embed(merged + self.history_position)], dim=1) + self.history_place
+        return past[:, :-1], past[:, -1:]
 
-    def next_frame(self, inputs: Tensor, last: Tensor, begin: int) -> tuple[Tensor, Tensor]:
+    def next_frame(self, inputs: Tensor, start: Tensor, last: Tensor, begin: int) -> tuple[Tensor, Tensor]:
         """Embed the scale inputs of the places ``begin ...`` of the next frame's tokens.
 
         Args:
-            inputs: sums of the coarser scales ``[N, n, D]``; with ``begin`` 0, those of scale 2 and on: the start
-                token, which predicts the coarsest scale, is put before them.
+            inputs: sums of the coarser scales ``[N, n, D]``; with ``begin`` 0, those of scale 2 on, after ``start``.
+            start: the token ``[N, 1, width]`` that predicts the coarsest scale.
             last: latent of the newest frame, pooled to every scale, ``[N, L, D]``.
             begin: number of the first place.
 
@@ -74,7 +87,7 @@ class FrameTokens(nn.Module):
         """
         tokens = self.embed(inputs)
         if begin == 0:
-            tokens = torch.cat([self.start.expand(len(tokens), -1, -1), tokens], dim=1)
+            tokens = torch.cat([start, tokens], dim=1)
             inputs = F.pad(inputs, (0, 0, 1, 0))
         places = slice(begin, begin + tokens.shape[1])
         tokens = tokens + (self.position[places] + self.scale(self.scale_of[places]))

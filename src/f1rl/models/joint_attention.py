@@ -19,23 +19,29 @@ Cache = list[tuple[Tensor, Tensor]]
 
 
 def joint_attention(
-    experts: Sequence[GemmaModel], tokens: Sequence[Tensor], cache: Cache, mask: Tensor | None
+    experts: Sequence[GemmaModel],
+    tokens: Sequence[Tensor],
+    cache: Cache,
+    mask: Tensor | None,
+    positions: Tensor | None = None,
 ) -> tuple[list[Tensor], Cache]:
     """Run the experts' layers over their tokens, in the order given, after those in ``cache``.
 
     Args:
         experts: with equal numbers of layers, heads and head dimensions.
-        tokens: ``[N, n_e, width_e]`` of each expert; they take the positions after the cached ones.
+        tokens: ``[N, n_e, width_e]`` of each expert.
         cache: of the tokens before; empty at the start. It is left as it is.
         mask: ``bool [sum n_e, cached + sum n_e]``, true where a query may look; None lets all tokens see all.
+        positions: ``int64 [sum n_e]``, rotary positions of the tokens; None gives them those after the cached ones.
 
     Returns:
         The normed outputs ``[N, n_e, width_e]`` of each expert, and the cache with the new tokens appended.
     """
     sizes = [t.shape[1] for t in tokens]
-    begin = cache[0][0].shape[2] if cache else 0
-    positions = torch.arange(begin, begin + sum(sizes), device=tokens[0].device)[None]
-    cos, sin = experts[0].rotary_emb(tokens[0], positions)
+    if positions is None:
+        begin = cache[0][0].shape[2] if cache else 0
+        positions = torch.arange(begin, begin + sum(sizes), device=tokens[0].device)
+    cos, sin = experts[0].rotary_emb(tokens[0], positions[None])
     hidden, extended = list(tokens), []
     for index in range(len(experts[0].layers)):
         layers = [expert.layers[index] for expert in experts]
