@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+import sys
+import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 _FORMAT = "%(asctime)s %(levelname)-8s %(name)s: %(message)s"
@@ -11,6 +14,35 @@ _OWN = ("f1rl", "f1rl_envs")
 # These print to the terminal by themselves unless their handlers are taken away.
 _PRINTING = ("lightning", "lightning.pytorch", "lightning.fabric", "transformers", "torchmetrics", "mani_skill")
 _THIRD_PARTY_ON_CONSOLE = logging.ERROR  # kept in the files at every level
+
+log = logging.getLogger(__name__)
+
+
+class LogFile(logging.FileHandler):
+    """A file of messages. One that cannot be written ends nothing: that is said once, and each message tries again."""
+
+    def __init__(self, path: Path, level: str, said: threading.Event) -> None:
+        """Append messages from ``level`` on to ``path``; the first of the files that share ``said`` to fail sets it."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        super().__init__(path, encoding="utf-8")
+        self.setLevel(level)
+        self.setFormatter(logging.Formatter(_FORMAT))
+        self._said = said
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  (logging's name)
+        """Say why the file cannot be written; Python's own traceback would come with every message."""
+        error = sys.exception()
+        if not isinstance(error, OSError):  # a message that cannot be formatted: a mistake in the program
+            super().handleError(record)
+        elif not self._said.is_set():
+            self._said.set()
+            folder = Path(self.baseFilename).parent
+            log.warning("messages cannot be written below %s (%s); some will be missing there", folder, error.strerror)
+
+    def close(self) -> None:
+        """Close the file; what it did not take until now is lost, as was said."""
+        with suppress(OSError):
+            super().close()
 
 
 def start_logging(
@@ -45,24 +77,23 @@ def start_logging(
         logger.propagate = True
     if not to_file:
         return
-    stamp = time.strftime("%Y%m%d_%H%M%S")
+    stamp, said = time.strftime("%Y%m%d_%H%M%S"), threading.Event()
     (directory / "training").mkdir(parents=True, exist_ok=True)
-    _add_file(root, directory / f"rl_training_{stamp}.log", file_level)
-    _add_file(logging.getLogger("f1rl_envs"), directory / "env" / f"f1_rl_env_{stamp}.log", file_level)
-    normalizer = logging.getLogger("f1rl_envs.normalize")
-    _add_file(normalizer, directory / "normalizer" / f"normalizer_{stamp}.log", file_level)
+    files = {
+        "": directory / f"rl_training_{stamp}.log",
+        "f1rl_envs": directory / "env" / f"f1_rl_env_{stamp}.log",
+        "f1rl_envs.normalize": directory / "normalizer" / f"normalizer_{stamp}.log",
+    }
+    for name, path in files.items():
+        _exchange_file(logging.getLogger(name), LogFile(path, file_level, said))
 
 
-def _add_file(logger: logging.Logger, path: Path, level: str) -> None:
+def _exchange_file(logger: logging.Logger, file: LogFile) -> None:
     for handler in list(logger.handlers):
-        if isinstance(handler, logging.FileHandler):
+        if isinstance(handler, LogFile):  # of an earlier run in this process
             logger.removeHandler(handler)
             handler.close()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handler = logging.FileHandler(path, encoding="utf-8")
-    handler.setLevel(level)
-    handler.setFormatter(logging.Formatter(_FORMAT))
-    logger.addHandler(handler)
+    logger.addHandler(file)
 
 
 def _is_own_or_severe(record: logging.LogRecord) -> bool:
