@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from f1rl.records.fields import ADVERSARY, ADVERSARY_HELD_OUT, EXPLORER, EXPLORER_HELD_OUT
 from f1rl.records.files import write_json
 from f1rl.records.jsonl import JsonlWriter
 from f1rl.records.media import save_sample, save_video
 from f1rl.records.process import this_process
-from f1rl.records.training_log import SUPERVISED, TrainingLog, common_config
+from f1rl.records.training_log import PPO, SUPERVISED, LogShape, TrainingLog, common_config
 
 
 def episode(number: int, **more: Any) -> dict[str, Any]:
@@ -58,6 +59,35 @@ def make_run(
     for number in range(1, episodes + 1):
         writer.write(episode(number))
     return writer
+
+
+def make_explorer_run(directory: Path, episodes: int = 60, shape: LogShape = PPO) -> None:
+    """Write a run that ended, in which a policy and its world model learned; every declared field is there.
+
+    Args:
+        directory: where.
+        episodes: how many; every 10th is followed by a validation.
+        shape: of its ``training_log.json``.
+    """
+    random = np.random.default_rng(0)
+    make_run(directory, 0, phase="adversarial", status="done", name="explorer").close()
+    log = TrainingLog(directory / "training_log.json", common_config({"phase": {"num_episodes": episodes}}), shape)
+    with JsonlWriter(directory / "episode_metrics.jsonl") as writer:
+        for number in range(1, episodes + 1):
+            clock = {"step": 4 * number, "epoch": 0, "episode": number, "env_step": 10 * number, "samples": 3 * number}
+            done = number / episodes
+            policy = {name: random.normal(0.5, 0.1) * (1 + done) for name in (*EXPLORER, *ADVERSARY)}
+            policy |= {"policy_loss": random.normal(0, 0.02), "entropy": 1 - done + random.normal(0, 0.05)}
+            policy |= {"approx_kl": abs(random.normal(0.01, 0.003)), "clip_fraction": 0.1 + 0.1 * random.random()}
+            policy |= {"explained_variance": 0.9 * done, "kl": 0.05 * done}
+            reward = 3 * done - 1 + random.normal(0, 0.3)
+            writer.write(episode(number, episode_reward=reward, lr=3e-4, **policy))
+            log.add_train({**dict.fromkeys(shape.train, 0.0), **clock, "loss": 0.3, "reward": reward, **policy})
+            if number % 10 == 0:
+                held_out = dict.fromkeys((*EXPLORER_HELD_OUT, *ADVERSARY_HELD_OUT), 2 * done)
+                held_out |= {f"{name}_random_policy": 0.5 for name in EXPLORER_HELD_OUT}
+                log.add_val({**clock, **held_out, "val_loss": 4 - done, "val_copy_last_loss": 4.5})
+    log.save()
 
 
 def add_media(directory: Path) -> None:

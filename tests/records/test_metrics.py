@@ -7,9 +7,20 @@ from pathlib import Path
 
 import pytest
 
-from f1rl.records.metrics import best_result, goal_of, is_constant, is_minor, panels, points, quantity, shared_clocks
+from f1rl.records.metrics import (
+    best_result,
+    goal_of,
+    headline,
+    is_constant,
+    is_minor,
+    panels,
+    points,
+    quantity,
+    shared_clocks,
+)
 from f1rl.records.reader import RunRecords
-from records_support import make_run
+from f1rl.records.training_log import GRPO, PPO, LogShape
+from records_support import make_explorer_run, make_run
 
 
 def foreign(tmp_path: Path, train: list[dict], val: list[dict], **more: object) -> RunRecords:
@@ -77,6 +88,28 @@ def test_what_only_sounds_like_a_reference_is_none(tmp_path: Path) -> None:
     found = {panel.key: panel for panel in panels(foreign(tmp_path, [], [dict.fromkeys(names, 1.0)]))}
     assert set(found) == {"random_network_error", "tokenizer_loss", "coverage"}
     assert [curve.label for curve in found["coverage"].curves] == ["validation", "random policy"]
+
+
+@pytest.mark.parametrize("shape", [PPO, GRPO], ids=lambda shape: shape.name)
+def test_an_explorers_reward_comes_first_and_its_terms_share_a_panel(tmp_path: Path, shape: LogShape) -> None:
+    make_explorer_run(tmp_path / "run", shape=shape)
+    run = RunRecords(tmp_path / "run")
+    found = {panel.key: panel for panel in panels(run)}
+    assert headline(run) == "reward"
+    assert [*found][:3] == ["reward", "loss", "reward_by_term"]
+    assert found["loss"].title == "Loss of the world model"
+    assert [curve.label for curve in found["reward"].curves] == ["training", "validation", "random policy"]
+    assert [curve.label for curve in found["reward_by_term"].curves] == ["memory", "uncertainty", "success", "surprise"]
+    assert {"kl", "approx_kl", "entropy", "policy_loss", "value_loss", "explained_variance"} < found.keys()
+    assert best_result(run).metric == "val_reward"
+    assert goal_of("policy_loss") is goal_of("approx_kl") is goal_of("entropy") is None
+
+
+def test_the_loss_comes_first_where_nothing_else_decides(tmp_path: Path) -> None:
+    make_run(tmp_path / "run").close()
+    assert headline(RunRecords(tmp_path / "run")) == "loss"
+    assert headline(foreign(tmp_path, [{"step": 1, "loss": 1.0}], [{"step": 1, "val_reward": 1.0}])) == "loss"
+    assert headline(foreign(tmp_path, [{"step": 1, "reward": 1.0}], [{"step": 1, "val_reward": 1.0}])) == "reward"
 
 
 def test_names_tell_what_is_better() -> None:

@@ -12,6 +12,7 @@ from typing import Literal
 
 import numpy as np
 
+from f1rl.records.fields import ADVERSARY, EXPLORER
 from f1rl.records.reader import RunRecords
 from f1rl.records.table import MetricTable
 
@@ -32,7 +33,14 @@ _SAME = {
 _TITLES = {
     "loss": "Loss",
     "reward": "Reward",
+    "reward_by_term": "Reward by term",
     "kl": "KL divergence",
+    "approx_kl": "KL divergence of an update",
+    "clip_fraction": "Share of clipped ratios",
+    "entropy": "Entropy of the policy",
+    "wm_entropy": "Entropy of the world model's predictions",
+    "wm_loss": "Loss of the world model's updates",
+    "explorer_loss": "Loss of the world model on held-out episodes of the explorer",
     "lr": "Learning rate",
     "psnr": "PSNR (dB)",
     "grad_norm": "Gradient norm",
@@ -40,7 +48,12 @@ _TITLES = {
     "env_steps_per_s": "Environment steps per second",
     "wait_env_share": "Share of time spent waiting for episodes",
 }
-_ORDER = ("loss", "reward", "kl", "accuracy", "psnr", "action_sensitivity", "memory_gain", "lr", "grad_norm")
+_WITH_EXPLORER = {"loss": "Loss of the world model", "accuracy": "Accuracy of the world model"}
+_ORDER = (
+    "loss", "reward", "reward_by_term", "kl", "approx_kl", "entropy", "policy_loss", "value_loss", "explained_variance",
+    "clip_fraction", "accuracy", "psnr", "action_sensitivity", "memory_gain", "lr", "grad_norm",
+)  # fmt: skip
+_TERMS = {name: name.removeprefix("reward_") for name in (*EXPLORER, *ADVERSARY) if name.startswith("reward_")}
 _REFERENCES = {
     "^copy_last_|_copy_last$": "copy last frame",
     "^unigram_|_unigram$": "unigram",
@@ -48,7 +61,11 @@ _REFERENCES = {
     "^random_policy_|_random_policy$": "random policy",
 }
 _LOWER = ("loss", "error", "perplexity", "kl", "wait")
-_HIGHER = ("reward", "return", "acc", "psnr", "success", "score", "coverage", "margin", "gain", "sensitivity", "per_s")
+_NEITHER = ("policy_loss", "approx_kl", "entropy")  # a policy's loss has no level; updates may be too small as well
+_HIGHER = (
+    "reward", "return", "acc", "psnr", "success", "score", "coverage", "contact_rate", "displacement", "margin", "gain",
+    "sensitivity", "explained_variance", "per_s",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -104,8 +121,22 @@ def panels(run: RunRecords) -> list[Panel]:
             key, curve = _place(column, history)
             error = f"{column}_stderr"
             found.setdefault(key, []).append(replace(curve, error=error) if error in table else curve)
-    made = [Panel(key, _TITLES.get(key, _words(key)), tuple(curves)) for key, curves in found.items()]
-    return sorted(made, key=lambda p: (_ORDER.index(p.key) if p.key in _ORDER else len(_ORDER), p.key))
+    titles = {**_TITLES, **_WITH_EXPLORER} if has_explorer(run) else _TITLES
+    made = [Panel(key, titles.get(key, _words(key)), tuple(curves)) for key, curves in found.items()]
+    order = (headline(run), *_ORDER)
+    return sorted(made, key=lambda p: (order.index(p.key) if p.key in order else len(order), p.key))
+
+
+def has_explorer(run: RunRecords) -> bool:
+    """Return whether a policy learns in ``run``, by policy gradients."""
+    return "policy_loss" in run.train
+
+
+def headline(run: RunRecords) -> Literal["loss", "reward"]:
+    """Return the quantity that says best how training goes: the reward where it decides, else the loss."""
+    deciding = quantity(run.final_metrics.get("metric") or _deciding(run)[0])
+    has_reward = any(quantity(name) == "reward" for name in run.train.numeric())
+    return "reward" if deciding == "reward" and has_reward else "loss"
 
 
 def shared_clocks(run: RunRecords) -> list[str]:
@@ -155,6 +186,8 @@ def quantity(column: str) -> str:
 
 def goal_of(name: str) -> Literal["min", "max"] | None:
     """Return whether lower or higher values of a quantity are better, by its name; None if that is not known."""
+    if any(word in name for word in _NEITHER):
+        return None
     if any(word in name for word in _LOWER):
         return "min"
     return "max" if any(word in name for word in _HIGHER) else None
@@ -185,6 +218,8 @@ def _place(column: str, history: Literal["train", "val"]) -> tuple[str, Curve]:
     """Return the panel that ``column`` belongs to, and the curve."""
     base = re.sub(r"^(val|eval)_", "", column)
     label = "training" if history == "train" else "validation"
+    if base in _TERMS:
+        return "reward_by_term", Curve(_TERMS[base], history, column)
     scale = re.fullmatch(r"(.+)_scale_(\d+)", base)
     if scale:
         return f"{scale.group(1)}_by_scale", Curve(f"scale {scale.group(2)}", history, column)

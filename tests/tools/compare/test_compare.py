@@ -12,8 +12,10 @@ from playwright.sync_api import Browser
 from browser_support import Visit
 from f1rl import cli
 from f1rl.errors import ConfigError
+from f1rl.records.training_log import GRPO, PPO
 from f1rl.tools.compare.comparison import compare, load
-from records_support import make_run
+from f1rl.tools.compare.page import write_page
+from records_support import make_explorer_run, make_run
 
 
 @pytest.fixture
@@ -119,4 +121,16 @@ def test_the_page_draws_every_configuration(sweep: Path, tmp_path: Path, browser
     assert len({group for _, group in drawn}) == 4
     assert visit.page.locator("#runs tbody tr").count() == 8
     assert visit.page.locator("img").count() == 0
+    assert visit.complaints == []
+
+
+def test_explorers_are_ranked_by_their_reward(browser: Browser, tmp_path: Path) -> None:
+    for shape in (PPO, GRPO):
+        make_explorer_run(tmp_path / shape.name, shape=shape)
+    comparison = compare(load([tmp_path]))
+    assert (comparison.quantity, comparison.goal) == ("reward", "max")
+    visit = Visit(browser, write_page(comparison, tmp_path / "comparison.html").as_uri())
+    titles = visit.page.locator(".card h3").all_inner_texts()
+    assert titles[0] == "Reward, validation"
+    assert {"Entropy of the policy, training", "KL divergence, training"} <= set(titles)
     assert visit.complaints == []

@@ -20,7 +20,7 @@ from f1rl.tools.monitor import machine
 from f1rl.tools.monitor.dashboard import dashboard, spark
 from f1rl.tools.monitor.machine import Gpu, Machine
 from f1rl.tools.monitor.snapshot import Watch
-from records_support import episode, make_run
+from records_support import episode, make_explorer_run, make_run
 
 
 def drawn(run: Path, width: int, height: int) -> str:
@@ -76,6 +76,15 @@ def test_a_machine_without_a_driver_is_no_error() -> None:
     moment = machine.look()
     assert moment.total > moment.used > 0
     assert isinstance(moment.gpus, tuple)
+
+
+def test_an_explorers_reward_comes_first(tmp_path: Path) -> None:
+    make_explorer_run(tmp_path / "run")
+    text = drawn(tmp_path / "run", 80, 24)
+    reward, last, change, loss = (text.index(word) for word in ("│ reward", "last ten", "change", "│ loss"))
+    assert reward < last < change < loss
+    assert "entropy" in text
+    assert "KL of an update" in text
 
 
 def test_dead_runs_and_alarms_are_red(run: Path) -> None:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import socket
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 from f1rl import cli
 from f1rl.records.reader import RunRecords
+from f1rl.tools.monitor.charts import draw
 from f1rl.tools.monitor.snapshot import Watch
-from f1rl.tools.monitor.status_page import loss_bars, status_page
-from records_support import episode, make_run
+from f1rl.tools.monitor.status_page import bars, status_page
+from records_support import episode, make_explorer_run, make_run
 
 
 @pytest.fixture(autouse=True)
@@ -41,8 +45,8 @@ def test_the_page_tells_what_the_guide_promises(capsys: pytest.CaptureFixture[st
     assert "Time per episode: 2 s\nRemaining time: 30 s" in text
     assert "val_loss: 4\n" in text
     assert "val_memory_gain: 2.5 ± 0.05" in text
-    bars = [line for line in text.splitlines() if line.startswith("Episode ")]
-    assert [line.split(":")[0] for line in bars] == [f"Episode {n}" for n in range(16, 26)]
+    shown = [line for line in text.splitlines() if line.startswith("Episode ")]
+    assert [line.split(":")[0] for line in shown] == [f"Episode {n}" for n in range(16, 26)]
     assert "Best: saved\nSaved episodes: 5, 10, 15, 20, 25" in text
     assert "Health: 50/100, clear problems\n- silence: newest record " in text  # of 1970, and the run goes on
     assert "- learning_rate: the learning rate reached 0.025, above 0.01" in text
@@ -53,8 +57,25 @@ def test_bars_are_proportional(tmp_path: Path) -> None:
     with make_run(tmp_path / "run", 0) as writer:
         for number, loss in enumerate([8.0, 4.0, 2.0], start=1):
             writer.write(episode(number, avg_loss=loss))
-    widths = [line.count("█") for line in loss_bars(Watch(RunRecords(tmp_path / "run")).look(), width=32)]
+    widths = [line.count("█") for line in bars(Watch(RunRecords(tmp_path / "run")).look(), width=32)]
     assert widths == [32, 16, 8]
+
+
+def test_an_explorer_is_watched_by_its_reward(capsys: pytest.CaptureFixture[str]) -> None:
+    make_explorer_run(Path("outputs/a"))
+    text = page(capsys, "outputs/a")
+    assert re.search(r"Training reward: [\d.]+ \(\+[\d.]+ against the ten before\)\nEntropy: ", text)
+    assert "KL divergence of an update: 0.0" in text
+    assert text.index("val_reward: 2") < text.index("val_loss: 3")
+    assert "Reward of the last ten:" in text
+    drawn = Figure()
+    draw(drawn, Watch(RunRecords("outputs/a")))
+    assert [axis.get_title() for axis in drawn.axes][::5] == ["Training reward", "Validation reward"]
+
+
+def test_bars_of_values_below_zero_begin_at_the_lowest() -> None:
+    moment = SimpleNamespace(recent=((1, -2.0), (2, 0.0), (3, 2.0)), progress=SimpleNamespace(unit="episode"))
+    assert [line.count("█") for line in bars(moment, width=32)] == [1, 16, 32]
 
 
 def test_the_newest_run_is_taken(capsys: pytest.CaptureFixture[str]) -> None:

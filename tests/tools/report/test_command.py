@@ -12,7 +12,7 @@ from PIL import Image
 
 from f1rl import cli
 from f1rl.records.process import this_process
-from records_support import make_run
+from records_support import make_explorer_run, make_run
 
 GRPO = {
     "config": {"model_path": "some/model", "batch_size": 1, "learning_rate": 1e-05},
@@ -144,3 +144,11 @@ def test_what_cannot_be_done_is_explained(
 ) -> None:
     assert cli.main(["report", *(word.format(run=run) for word in words)]) == code
     assert message in capsys.readouterr().err
+
+
+def test_reward_kl_and_entropy_of_an_explorer_are_drawn(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    make_explorer_run(tmp_path / "run")
+    text = report(capsys, tmp_path / "run", "--plots")
+    assert "  val_reward: 2.0000\n" in text.split("Best Checkpoint")[1]
+    for name in ("reward", "reward_by_term", "kl", "approx_kl", "entropy", "value_loss"):
+        assert Image.open(tmp_path / "run" / "report" / f"{name}_curve.png").width > 500

@@ -10,7 +10,7 @@ from playwright.sync_api import Browser
 
 from browser_support import Visit
 from f1rl import cli
-from records_support import add_media, episode, make_run
+from records_support import add_media, episode, make_explorer_run, make_run
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)> & \"'{{ 7*7 }}"
 
@@ -102,3 +102,16 @@ def test_many_records_are_drawn_as_bands(browser: Browser, tmp_path: Path) -> No
     text = visit.page.locator("#curves .note").first.inner_text()
     assert "1,200 training records are drawn as 400 points: each is the mean of 3" in text
     assert visit.page.evaluate("Math.max(...document.getElementById('figure-loss').data[0].y)") == 50  # in the band
+
+
+def test_an_explorers_curves_are_drawn(browser: Browser, tmp_path: Path) -> None:
+    make_explorer_run(tmp_path / "run")
+    visit = Visit(browser, page_of(tmp_path / "run"))
+    visit.draw_all()
+    assert visit.page.locator(".card h3").first.inner_text() == "Reward"
+    for key in ("reward", "kl", "approx_kl", "entropy"):
+        assert visit.page.locator(f"#figure-{key} .js-line").count() >= 1
+    terms = visit.page.locator("#figure-reward_by_term .legendtext").all_text_contents()
+    assert terms == ["memory", "uncertainty", "success", "surprise"]
+    assert "random policy" in visit.page.locator("#overview").inner_text()
+    assert visit.complaints == []

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from f1rl.records.files import write_atomically
-from f1rl.records.metrics import panels, points, quantity
+from f1rl.records.metrics import headline, panels, points, quantity
 from f1rl.records.reader import RunRecords
 from f1rl.records.statistics import finite, reduce, rolling_mean
 from f1rl.records.table import MetricTable
@@ -54,17 +54,18 @@ def has_window() -> bool:
 
 
 def draw(figure: Figure, watch: Watch) -> None:
-    """Draw loss, learning rate, time per episode, load of the machine, health and validation into ``figure``."""
+    """Draw loss or reward, learning rate, time per episode, load of the machine, health and validation."""
     run = watch.run
     figure.suptitle(f"{run.name} ({run.status().name})", parse_math=False)
     figure.subplots(2, 3)
-    loss, rate, pace, load, health, validation = figure.axes
-    _series(loss, run, "loss", "Training loss", is_noisy=True)
+    main, rate, pace, load, health, validation = figure.axes
+    shown = headline(run)
+    _series(main, run, shown, f"Training {shown}", is_noisy=True)
     _series(rate, run, "lr", "Learning rate", is_noisy=False)
     _pace(pace, run)
     _load(load, watch)
     _health(health, run)
-    _validation(validation, run)
+    _validation(validation, run, shown)
     for axis in figure.axes:
         axis.grid(visible=True, alpha=0.25)
         axis.spines[["top", "right"]].set_visible(False)
@@ -109,9 +110,9 @@ def _health(axis: Axes, run: RunRecords) -> None:
         axis.plot(x, y, color="#1f2328", marker=".")
 
 
-def _validation(axis: Axes, run: RunRecords) -> None:
-    axis.set(title="Validation loss", xlabel="episode")
-    panel = next((panel for panel in panels(run) if panel.key == "loss"), None)
+def _validation(axis: Axes, run: RunRecords, shown: str) -> None:
+    axis.set(title=f"Validation {shown}", xlabel="episode")
+    panel = next((panel for panel in panels(run) if panel.key == shown), None)
     for curve in panel.curves if panel else ():
         if curve.history == "val":
             x, y = points(run, curve, "episode" if "episode" in run.val else None)

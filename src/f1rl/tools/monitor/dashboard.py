@@ -16,7 +16,7 @@ from f1rl.health.finding import Severity
 from f1rl.records.status import age
 from f1rl.tools.monitor.machine import Gpu
 from f1rl.tools.monitor.snapshot import Snapshot, Watch
-from f1rl.tools.monitor.status_page import seconds_words
+from f1rl.tools.monitor.status_page import change_words, seconds_words
 from f1rl.tools.words import number
 
 _WIDE, _HIGH = 110, 32  # columns and lines from which on everything has room
@@ -25,9 +25,9 @@ _SPARKS = "▁▂▃▄▅▆▇█"
 _STATUS = {"training": "green", "starting": "green", "done": "cyan", "dead": "bold red", "failed": "bold red"}
 _SEVERITY = {Severity.NOTE: "cyan", Severity.MINOR: "yellow", Severity.SERIOUS: "red", Severity.CRITICAL: "bold red"}
 _METRICS = {
-    "loss": "loss", "accuracy": "accuracy", "reward": "reward", "lr": "learning rate", "grad_norm": "gradient norm",
-    "policy_loss": "policy loss", "value_loss": "value loss", "entropy": "entropy", "approx_kl": "KL",
-    "explained_variance": "explained variance", "env_steps_per_s": "steps per second",
+    "loss": "loss", "accuracy": "accuracy", "entropy": "entropy", "approx_kl": "KL of an update", "kl": "KL",
+    "explained_variance": "explained variance", "lr": "learning rate", "grad_norm": "gradient norm", "reward": "reward",
+    "env_steps_per_s": "steps per second", "policy_loss": "policy loss", "value_loss": "value loss",
 }  # fmt: skip
 _VALIDATION = {
     "val_loss": "held-out loss", "val_copy_last_loss": "  copy last frame", "val_accuracy": "accuracy",
@@ -82,15 +82,16 @@ def dashboard(moment: Snapshot, width: int, height: int) -> Layout:
 
 
 def training(moment: Snapshot) -> RenderableType:
-    """Return the newest numbers of training, with the losses of the last ten records as a sparkline."""
-    rows = [(title, number(moment.metrics[name])) for name, title in _METRICS.items() if name in moment.metrics]
+    """Return the newest numbers of training, with the headline of the last ten records as a sparkline."""
+    names = sorted(_METRICS, key=lambda name: name != moment.headline)
+    rows = [(_METRICS[name], number(moment.metrics[name])) for name in names if name in moment.metrics]
     if not rows:
         return Text("no records yet", style="dim")
     if moment.change is not None:
-        colour = "green" if moment.change < 0 else "yellow"
-        rows.insert(1, ("  change", Text(f"{moment.change:+.1%}", style=colour)))
-    if moment.recent_loss:
-        rows.insert(1, ("  last ten", Text(spark([loss for _, loss in moment.recent_loss]), style="blue")))
+        colour = "green" if (moment.change < 0) == (moment.headline == "loss") else "yellow"
+        rows.insert(1, ("  change", Text(change_words(moment), style=colour)))
+    if moment.recent:
+        rows.insert(1, ("  last ten", Text(spark([value for _, value in moment.recent]), style="blue")))
     if moment.seconds_per_episode is not None:
         rows.append(("per episode", seconds_words(moment.seconds_per_episode)))
     return _pairs(rows)
@@ -99,7 +100,8 @@ def training(moment: Snapshot) -> RenderableType:
 def held_out(moment: Snapshot) -> RenderableType:
     """Return the newest evaluation, and the best."""
     values = moment.validation
-    rows = [(title, number(values[name])) for name, title in _VALIDATION.items() if name in values]
+    names = sorted(_VALIDATION, key=lambda name: name != f"val_{moment.headline}")
+    rows = [(_VALIDATION[name], number(values[name])) for name in names if name in values]
     if not rows:
         return Text("no evaluation yet", style="dim")
     best = [("best", moment.best.split()[-1])] if moment.best else []

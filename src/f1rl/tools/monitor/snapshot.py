@@ -7,13 +7,13 @@ import time
 from collections import deque
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from f1rl.health.of_run import run_health
 from f1rl.health.score import Health
-from f1rl.records.metrics import best_result, quantity
+from f1rl.records.metrics import best_result, headline, quantity
 from f1rl.records.process import is_here
 from f1rl.records.reader import Progress, RunRecords, number_in
 from f1rl.records.status import RunStatus
@@ -39,16 +39,18 @@ class Snapshot:
     progress: Progress
     metrics: dict[str, float]
     """Newest record of training; losses and rates under their common names."""
+    headline: Literal["loss", "reward"]
+    """The quantity that says best how training goes."""
     change: float | None
-    """Mean loss of the last ten records against that of the ten before, as a share."""
+    """Its mean over the last ten records against that over the ten before: a loss as a share, a reward in its unit."""
     seconds_per_episode: float | None
     """Over the newest hundred records."""
     validation: dict[str, float]
     """Newest evaluation."""
     best: str | None
     """The best evaluation in words."""
-    recent_loss: tuple[tuple[int, float], ...]
-    """Episode (or step) and loss of the last ten records."""
+    recent: tuple[tuple[int, float], ...]
+    """Episode (or step) and headline of the last ten records."""
     checkpoints: tuple[int, ...]
     """Their episodes."""
     best_is_saved: bool
@@ -88,7 +90,7 @@ class Watch:
         self.has_gpu = bool(machine.gpus)
         here = is_here(run.info.get("process", {}))
         status = run.status(now)
-        best = best_result(run)
+        best, shown = best_result(run), headline(run)
         return Snapshot(
             now=now,
             name=printable(run.name),
@@ -98,11 +100,12 @@ class Watch:
             status=replace(status, detail=printable(status.detail)),
             progress=run.progress(),
             metrics=_newest(run.train.last),
-            change=_change(run),
+            headline=shown,
+            change=_change(run, shown),
             seconds_per_episode=run.seconds_per_episode,
             validation=_numbers(run.val.last),
             best=f"{best.metric} {best.value:.4g}" if best else None,
-            recent_loss=_recent_loss(run),
+            recent=_recent(run, shown),
             checkpoints=tuple(number_in(path)[0] for path in run.checkpoints()),
             best_is_saved=best is not None and best.path is not None,
             health=run_health(run, now, self._gpu_load(here and status.is_going_on, machine)),
@@ -130,21 +133,19 @@ def _newest(record: dict[str, Any]) -> dict[str, float]:
     return {quantity(key): value for key, value in _numbers(record).items()}
 
 
-def _losses(run: RunRecords) -> np.ndarray:
-    name = next((name for name in ("avg_loss", "loss") if name in run.train), None)
-    return run.train.column(name) if name else np.empty(0)
-
-
-def _change(run: RunRecords) -> float | None:
-    loss = _losses(run)[-2 * _WINDOW :]
-    if len(loss) < 2 * _WINDOW:
+def _change(run: RunRecords, shown: str) -> float | None:
+    column = next((name for name in run.train.numeric() if quantity(name) == shown), None)
+    values = run.train.column(column)[-2 * _WINDOW :] if column else np.empty(0)
+    if len(values) < 2 * _WINDOW:
         return None
-    before, now = float(np.nanmean(loss[:_WINDOW])), float(np.nanmean(loss[_WINDOW:]))
-    change = (now - before) / abs(before) if before else math.nan
+    before, now = float(np.nanmean(values[:_WINDOW])), float(np.nanmean(values[_WINDOW:]))
+    change = now - before
+    if shown == "loss":
+        change = change / abs(before) if before else math.nan
     return change if math.isfinite(change) else None
 
 
-def _recent_loss(run: RunRecords) -> tuple[tuple[int, float], ...]:
+def _recent(run: RunRecords, shown: str) -> tuple[tuple[int, float], ...]:
     records = [_newest(record) for record in [*run.train.recent][-_WINDOW:]]
     clock = run.progress().unit
-    return tuple((int(r[clock]), float(r["loss"])) for r in records if clock in r and "loss" in r)
+    return tuple((int(r[clock]), float(r[shown])) for r in records if clock in r and shown in r)

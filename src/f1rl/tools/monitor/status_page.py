@@ -11,7 +11,11 @@ from f1rl.tools.words import number
 
 _WIDTH = 80
 _BAR = 36  # widest loss bar, in characters
-_SHOWN = ("val_loss", "val_accuracy", "val_copy_last_loss", "val_psnr", "val_action_sensitivity", "val_memory_gain")
+_SHOWN = (
+    "val_loss", "val_accuracy", "val_copy_last_loss", "val_psnr", "val_action_sensitivity", "val_memory_gain",
+    "val_reward",
+)  # fmt: skip
+_POLICY = {"entropy": "Entropy", "approx_kl": "KL divergence of an update", "kl": "KL divergence"}
 
 
 def status_page(moment: Snapshot) -> str:
@@ -25,7 +29,7 @@ def status_page(moment: Snapshot) -> str:
             "=" * _WIDTH,
             *_part("Progress", progress_lines(moment)),
             *_part("Validation", validation_lines(moment)),
-            *_part("Loss of the last ten", loss_bars(moment)),
+            *_part(f"{moment.headline.capitalize()} of the last ten", bars(moment)),
             *_part("Checkpoints", checkpoint_lines(moment)),
             *_part("Verdict", verdict_lines(moment)),
             *(_part("Problems", moment.problems) if moment.problems else ()),
@@ -38,8 +42,10 @@ def progress_lines(moment: Snapshot) -> list[str]:
     progress, metrics = moment.progress, moment.metrics
     total = f" of {progress.total:,} ({progress.share:.1%})" if progress.share is not None else ""
     lines = [f"Status: {moment.status}", f"Current {progress.unit}: {progress.done:,}{total}"]
-    if "loss" in metrics:
-        lines.append(f"Training loss: {metrics['loss']:.6g}{change_words(moment.change)}")
+    if moment.headline in metrics:
+        change = f" ({change_words(moment)} against the ten before)" if moment.change is not None else ""
+        lines.append(f"Training {moment.headline}: {metrics[moment.headline]:.6g}{change}")
+    lines += [f"{title}: {number(metrics[name])}" for name, title in _POLICY.items() if name in metrics]
     if "lr" in metrics:
         lines.append(f"Learning rate: {metrics['lr']:.2e}")
     if moment.seconds_per_episode is not None:
@@ -49,9 +55,11 @@ def progress_lines(moment: Snapshot) -> list[str]:
     return lines
 
 
-def change_words(change: float | None) -> str:
-    """Return how the mean loss of ten records changed, e.g. `` (-5.2 % against the ten before)``."""
-    return "" if change is None else f" ({change:+.1%} against the ten before)"
+def change_words(moment: Snapshot) -> str:
+    """Return how the mean of ten records changed: ``-5.2%`` of a loss, ``+0.13`` of a reward; empty if unknown."""
+    if moment.change is None:
+        return ""
+    return f"{moment.change:+.1%}" if moment.headline == "loss" else f"{moment.change:+.3g}"
 
 
 def seconds_words(seconds: float) -> str:
@@ -64,21 +72,23 @@ def seconds_words(seconds: float) -> str:
 def validation_lines(moment: Snapshot) -> list[str]:
     """Return the newest evaluation and the best one."""
     values = moment.validation
-    names = [name for name in _SHOWN if name in values]
+    shown = sorted(_SHOWN, key=lambda name: name != f"val_{moment.headline}")
+    names = [name for name in shown if name in values]
     names = names or [name for name in values if name.startswith(("val_", "eval_"))]
     lines = [f"{name}: {number(values[name])}{_error(values, name)}" for name in names]
     return [*lines, f"best: {moment.best}"] if moment.best else ["none yet"]
 
 
-def loss_bars(moment: Snapshot, width: int = _BAR) -> list[str]:
-    """Return the losses of the last ten records, a bar each; bars are proportional to the loss."""
-    if not moment.recent_loss:
+def bars(moment: Snapshot, width: int = _BAR) -> list[str]:
+    """Return the headline of the last ten records with a bar each, from 0 or from the lowest value below it."""
+    if not moment.recent:
         return ["no records yet"]
-    most = max((abs(loss) for _, loss in moment.recent_loss), default=0.0) or 1.0
-    digits, unit = max(len(f"{episode:,}") for episode, _ in moment.recent_loss), moment.progress.unit.capitalize()
+    zero = min(0.0, *(value for _, value in moment.recent))
+    most = max(value for _, value in moment.recent) - zero or 1.0
+    digits, unit = max(len(f"{episode:,}") for episode, _ in moment.recent), moment.progress.unit.capitalize()
     return [
-        f"{unit} {episode:>{digits},}: {loss:<10.6g} {'█' * max(1, round(width * abs(loss) / most))}"
-        for episode, loss in moment.recent_loss
+        f"{unit} {episode:>{digits},}: {value:<10.6g} {'█' * max(1, round(width * (value - zero) / most))}"
+        for episode, value in moment.recent
     ]
 
 
