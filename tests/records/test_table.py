@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -33,6 +35,13 @@ def test_text_is_kept_but_is_no_numeric_column() -> None:
     with pytest.raises(KeyError, match="no numeric column 'note'"):
         made.column("note")
     assert list(made.rows()) == [[1.0, None], [2.0, "slow"], ["three", None]]
+
+
+@pytest.mark.parametrize("lists", [[[], []], [[1.0, 2.0], [3.0, 4.0]], [["a", "b"], ["c", "d"]], [["a"], ["b", "c"]]])
+def test_lists_are_no_numbers(lists: list[list[Any]]) -> None:
+    made = table([{"n": 1, "reasons": one} for one in lists], [{"n": 2}])
+    assert made.numeric() == ["n"]
+    assert list(made.rows()) == [[1, lists[0]], [1, lists[1]], [2, None]]
 
 
 def test_nested_values_become_columns_of_their_own() -> None:

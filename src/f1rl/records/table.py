@@ -103,11 +103,15 @@ def _columns(records: Sequence[dict[str, Any]]) -> dict[str, np.ndarray]:
 def _array(values: Sequence[Any]) -> np.ndarray:
     """Return ``values`` as floats, or as they are if they hold anything else than numbers."""
     try:
-        return np.array(values, dtype=np.float64)
+        numbers = np.array(values, dtype=np.float64)
     except (TypeError, ValueError):
-        array = np.empty(len(values), dtype=object)
-        array[:] = values
-        return array
+        numbers = None
+    if numbers is not None and numbers.ndim == 1:  # not lists, not even empty ones
+        return numbers
+    array = np.empty(len(values), dtype=object)
+    for place, value in enumerate(values):  # NumPy would take lists of one length for a matrix
+        array[place] = value
+    return array
 
 
 def _gap(length: int) -> np.ndarray:
