@@ -21,6 +21,7 @@ COMMANDS = {
     "monitor": ("f1rl.tools.monitor.command:main", "how a run is doing: page, dashboard, charts, browser; its health"),
     "report": ("f1rl.tools.report.command:main", "summary, curves, tables or an HTML page of one run"),
     "compare": ("f1rl.tools.compare.command:main", "differences and results of several runs, seeds taken together"),
+    "export": ("f1rl.tools.export:main", "weights of a checkpoint as safetensors, under our names or F1-VLA's"),
     "sync": ("f1rl.tools.sync:main", "upload to W&B what runs kept for it offline"),
     "dashboard": ("f1rl.tools.dashboard.command:main", "create a view of the W&B project that shows what runs record"),
 }

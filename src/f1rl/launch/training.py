@@ -28,7 +28,7 @@ from f1rl.launch.rundir import RunDirectory, join_run, open_run
 from f1rl.launch.signals import StopSignal
 from f1rl.launch.summary import print_summary
 from f1rl.launch.tokenizer import obtain_tokenizer
-from f1rl.models.f1 import F1Model
+from f1rl.launch.world_model import build_world_model, require_sense
 from f1rl.models.tokenizer import FrameTokenizer
 from f1rl.phases.teacher import TeacherModule
 from f1rl.records.clocks import Clocks
@@ -99,6 +99,8 @@ def _lead(
         module = _module(cfg, directory, data, console, stop)
     with _timed(directory, "held_out_episodes"):
         held_out = data.held_out(cfg.phase.val_episodes)
+    if directory.checkpoint is None:
+        require_sense(cfg, module.model, held_out)
     _note_devices(directory, data, console)
     stop.raise_if_requested()
     recording = record(cfg, config, directory, data, held_out, console, stop.requested)
@@ -121,13 +123,12 @@ def _module(
     cfg: Config, directory: RunDirectory, data: RolloutDataModule, console: Console, stop: StopSignal
 ) -> TeacherModule:
     """Return the phase with its model, as new or as the checkpoint left it."""
-    if directory.checkpoint is not None:
-        tokenizer = FrameTokenizer(cfg.model.tokenizer)  # its weights are in the checkpoint
-    else:
-        tokenizer = obtain_tokenizer(cfg, env_config(cfg), data, console, stop.raise_if_requested)
-    data.set_encoder(_encoder(tokenizer), tokenizer.num_tokens)
-    lightning.seed_everything(cfg.seed, verbose=False)
-    model = F1Model(cfg.model, tokenizer, memory_backprop=cfg.bptt.memory_backprop)
+
+    def train_tokenizer() -> FrameTokenizer:
+        return obtain_tokenizer(cfg, env_config(cfg), data, console, stop.raise_if_requested)
+
+    model = build_world_model(cfg, train_tokenizer, resumed=directory.checkpoint is not None)
+    data.set_encoder(_encoder(model.tokenizer), model.tokenizer.num_tokens)
     module = TeacherModule(model, optimizer_plan(cfg), carry_memory=cfg.bptt.sequential_training, camera=data.camera)
     if directory.checkpoint is not None:
         load_model_weights(model, directory.checkpoint.model, directory.path)

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from types import UnionType
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
 
@@ -158,6 +158,18 @@ class MemoryConfig:
 
 
 @dataclass(frozen=True)
+class WeightsConfig:
+    """Published or exported weights to start from."""
+
+    source: str | None
+    """A file, a folder, or owner/name on the hub; null starts from random numbers."""
+    layout: Literal["f1rl", "f1", "pi0", "pi0_base"]
+    """How its tensors are named: f1rl (written by python -m f1rl export), f1, pi0 or pi0_base."""
+    tokenizer: str | None
+    """VAR's VQ-VAE: a file, or owner/name/file on the hub; null takes it from the source, or trains one."""
+
+
+@dataclass(frozen=True)
 class ModelConfig:
     """Everything that decides the architecture."""
 
@@ -189,6 +201,8 @@ class ModelConfig:
     """Action expert: chooses a chunk of actions."""
     memory: MemoryConfig
     """Recurrent memory over the steps of an episode."""
+    weights: WeightsConfig
+    """Published or exported weights to start from."""
 
     def __post_init__(self) -> None:
         """Check the rules between keys.
@@ -287,6 +301,20 @@ def _rules(config: ModelConfig) -> list[tuple[bool, str]]:
             config.gen.history_side is not None and not 1 <= config.gen.history_side <= grid,
             f"model.gen.history_side is {config.gen.history_side}, it must lie between 1 and the latent grid {grid}",
         ),
+        (
+            config.weights.source is not None
+            and config.weights.tokenizer is not None
+            and config.weights.layout in ("f1", "f1rl"),
+            f"model.weights.tokenizer is {config.weights.tokenizer}, but model.weights.source brings a tokenizer with "
+            f"model.weights.layout={config.weights.layout}; set one of them to null",
+        ),
+        (
+            config.weights.source is not None
+            and config.weights.layout == "f1"
+            and (config.gen.history_side is not None or config.gen.latent_prior),
+            "model.weights.layout=f1 needs model.gen.history_side=null and model.gen.latent_prior=false: the published "
+            "weights know neither",
+        ),
         (config.prompt.text == "", "model.prompt.text is empty, the understanding expert needs at least one token"),
     ]
 
@@ -314,6 +342,10 @@ def _convert(kind: Any, value: Any, path: str) -> Any:
     if get_origin(kind) is UnionType:
         inner = next(arg for arg in get_args(kind) if arg is not type(None))
         return None if value is None else _convert(inner, value, path)
+    if get_origin(kind) is Literal:
+        if value not in get_args(kind):
+            raise ValueError(f"{path} is {value!r}, it must be one of {', '.join(get_args(kind))}")
+        return value
     if get_origin(kind) is tuple:
         if isinstance(value, str) or not hasattr(value, "__iter__"):
             raise ValueError(f"{path} is {value!r}, it must be a list")

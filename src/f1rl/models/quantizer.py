@@ -152,6 +152,11 @@ class MultiScaleQuantizer(nn.Module):
         self.code_sum.copy_(self.codebook.weight)
         self.code_use.fill_(1.0)
 
+    def take_codebook(self) -> None:
+        """Start the running statistics anew from the codebook, whose weights were loaded without them."""
+        self.code_sum = self.codebook.weight.detach().float().clone()
+        self.code_use = torch.ones(len(self.code_sum))
+
     def _update(self, vectors: Tensor, tokens: Tensor) -> None:
         """Move each code to the running mean of its vectors (van den Oord et al. 2017, appendix A.1)."""
         vectors = vectors.detach()

@@ -110,6 +110,15 @@ def evaluate_world_model(
     return metrics
 
 
+def world_model_loss(model: F1Model, episode: TokenizedEpisode, steps: int, device: torch.device | str) -> float:
+    """Return the cross-entropy of the first ``steps`` predictions of ``episode``, in nats per token."""
+    with evaluating(model):
+        inputs = world_model_inputs(whole_episodes([episode], model).to(device))
+        first = WorldModelInputs(**{name: value[:, :steps] for name, value in vars(inputs).items()})
+        logits = model(first, model.initial_memory(1, device)).logits
+        return float(token_statistics(logits, first.target).loss.mean())
+
+
 def imagine(model: F1Model, episode: TokenizedEpisode, device: torch.device) -> np.ndarray:
     """Return predicted frames ``uint8 [N, 3, H, W]``; entry ``t`` predicts frame ``t + 1`` from what came before it."""
     with evaluating(model):

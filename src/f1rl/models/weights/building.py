@@ -1,0 +1,79 @@
+"""Models that begin with weights from files."""
+
+from __future__ import annotations
+
+import logging
+
+from torch import nn
+
+from f1rl.models.action_expert import ActionExpert
+from f1rl.models.config import ModelConfig, WeightsConfig
+from f1rl.models.empty import empty_parameters
+from f1rl.models.f1 import F1Model
+from f1rl.models.tokenizer import FrameTokenizer
+from f1rl.models.weights.files import find_files
+from f1rl.models.weights.layouts import LAYOUTS, VAR
+from f1rl.models.weights.loading import LoadSummary, load_weights
+
+log = logging.getLogger(__name__)
+
+
+def holds_tokenizer(weights: WeightsConfig) -> bool:
+    """Whether the frame tokenizer comes from a file, so that none is trained."""
+    return weights.tokenizer is not None or (
+        weights.source is not None and "tokenizer" in LAYOUTS[weights.layout].parts
+    )
+
+
+def holds_world_model(weights: WeightsConfig) -> bool:
+    """Whether the generation expert comes from a file, and with it the ability to predict frames."""
+    return weights.source is not None and "gen" in LAYOUTS[weights.layout].parts
+
+
+def empty_tokenizer(config: ModelConfig) -> FrameTokenizer:
+    """Return a tokenizer without memory behind its parameters."""
+    with empty_parameters():
+        return FrameTokenizer(config.tokenizer)
+
+
+def world_model_from_files(
+    config: ModelConfig, tokenizer: FrameTokenizer | None, *, memory_backprop: bool
+) -> tuple[F1Model, list[LoadSummary]]:
+    """Build the world model and fill it with ``config.weights``; what they do not hold is initialised as ever.
+
+    Args:
+        config: sizes and sources; ``weights.source`` or ``weights.tokenizer`` is given.
+        tokenizer: trained one, where no file holds any.
+        memory_backprop: see :class:`F1Model`.
+
+    Raises:
+        CheckpointError: a file is missing, damaged, or does not fit.
+    """
+    weights, summaries = config.weights, []
+    layout = LAYOUTS[weights.layout]
+    if tokenizer is None:
+        tokenizer = empty_tokenizer(config)
+    given = layout.parts if weights.source else ()
+    model = F1Model(config, tokenizer, memory_backprop=memory_backprop, given=given)
+    if weights.tokenizer is not None:
+        summaries.append(load_weights(tokenizer, find_files(weights.tokenizer), VAR))
+        tokenizer.quantizer.take_codebook()
+    if weights.source is not None:
+        summaries.append(load_weights(model, find_files(weights.source), layout))
+        if "tokenizer" in layout.parts and layout.name != "f1rl":
+            tokenizer.quantizer.take_codebook()
+    for summary in summaries:
+        log.info("%s", summary)
+    return model, summaries
+
+
+def fill_action_expert(expert: ActionExpert, weights: WeightsConfig) -> LoadSummary:
+    """Fill F1's action expert with ``weights``.
+
+    Raises:
+        CheckpointError: a file is missing, damaged, or does not fit.
+    """
+    root = nn.ModuleDict({"act": expert})
+    summary = load_weights(root, find_files(weights.source), LAYOUTS[weights.layout])
+    log.info("%s", summary)
+    return summary
