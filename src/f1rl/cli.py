@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from f1rl.config.typed import suggest
-from f1rl.errors import EnvironmentFailure, F1RLError, Interrupted, UsageError
+from f1rl.errors import EnvironmentFailure, F1RLError, Interrupted, RankLost, UsageError
+from f1rl.launch.outcome import note_outcome
 
 COMMANDS = {
     "train": ("f1rl.cli:train", "train one phase; what happens when no command is given"),
@@ -75,6 +76,9 @@ def main(argv: Sequence[str]) -> int:
         return _explain(error, EnvironmentFailure.exit_code, argv)
     except KeyboardInterrupt as error:
         return _explain(error, Interrupted.exit_code, argv)
+    except Exception:  # a fault of the program: Python shows the traceback and exits with 1
+        note_outcome(1)
+        raise
 
 
 def _env_error() -> type[Exception]:
@@ -221,5 +225,7 @@ def _explain(error: BaseException, code: int, argv: Sequence[str]) -> int:
     """Print why a run ended, with the traceback for those who asked for debugging, and return its exit code."""
     if {"logging=debug", "logging.console_level=DEBUG"} & set(argv):
         traceback.print_exception(error)
+    if not isinstance(error, RankLost):  # it does not know why; the rank that was lost does
+        note_outcome(code)
     print(f"f1rl: {str(error) or 'interrupted'}", file=sys.stderr)
     return code

@@ -31,6 +31,19 @@ class EnvironmentFailure(F1RLError):
     exit_code = 4
 
 
+class RankLost(EnvironmentFailure):
+    """Another training process of the run has ended, for a reason that only that process knows."""
+
+
+class RankFailed(EnvironmentFailure):
+    """A training process that this process started has failed, and has said why."""
+
+    def __init__(self, code: int) -> None:
+        """End this process as that one ended: with exit code ``code``."""
+        super().__init__(f"a training process ended with exit code {code}; its own message is above")
+        self.exit_code = code
+
+
 class DivergedError(F1RLError):
     """A loss or a gradient is not finite."""
 

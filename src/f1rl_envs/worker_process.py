@@ -68,8 +68,8 @@ def _belong_to(parent_pid: int) -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent_pid:
         sys.exit("the parent process ended while this worker was starting")
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2):  # a scheduler's warning reaches workers too
+        signal.signal(number, signal.SIG_IGN)
     faulthandler.enable()
     faulthandler.register(DUMP_SIGNAL)
 

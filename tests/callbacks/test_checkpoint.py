@@ -12,7 +12,9 @@ import torch
 from f1rl.callbacks.checkpoint import CheckpointCallback
 from f1rl.callbacks.clock import ClockCallback
 from f1rl.checkpoint import list_checkpoints
-from f1rl.errors import Interrupted
+from f1rl.errors import Interrupted, Preempted
+from f1rl.launch.signals import stopped_by
+from f1rl.ranks import Ranks
 from f1rl.records.clocks import Clocks
 from f1rl.records.training_log import SUPERVISED, TrainingLog
 
@@ -22,14 +24,14 @@ class Run:
 
     def __init__(self, directory: Path, *, accumulate: int = 1, every: int = 100) -> None:
         self.signal: str | None = None
-        self.clock = ClockCallback(Clocks(), segment=0, waited=lambda: 0.0)
+        self.clock = ClockCallback(Clocks(), segment=0, waited=lambda: 0.0, ranks=Ranks())
         self.history = TrainingLog(directory / "training_log.json", {}, SUPERVISED)
         self.trainer = SimpleNamespace(is_global_zero=True, world_size=1, global_step=0)
-        self.module = SimpleNamespace(model=torch.nn.Linear(1, 1), training_state=dict)
+        self.module = SimpleNamespace(model=torch.nn.Linear(1, 1), training_state=dict, rank_state=dict)
         self._accumulate, self._batches = accumulate, 0
         self.callback = CheckpointCallback(
-            directory, self.clock, SimpleNamespace(state=dict), self.history, {},
-            every=every, keep=2, stop_requested=lambda: self.signal, position=None,
+            directory, self.clock, SimpleNamespace(state=dict), self.history, {}, Ranks(),
+            every=every, keep=2, stop_requested=lambda: self.signal, stop=stopped_by, position=None,
         )  # fmt: skip
 
     def batch(self, finished: int = 1) -> None:
@@ -62,6 +64,14 @@ def test_a_signal_waits_for_the_whole_update(tmp_path: Path) -> None:
     with pytest.raises(Interrupted, match="stopped by SIGTERM after episode 2"):
         run.batch()
     assert saved(tmp_path) == ["checkpoint-2"]
+
+
+def test_a_warning_of_the_scheduler_ends_the_run_as_preempted(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    run.signal = "SIGUSR2"
+    with pytest.raises(Preempted, match="stopped by SIGUSR2 after episode 1; the state is saved"):
+        run.batch()
+    assert saved(tmp_path) == ["checkpoint-1"]
 
 
 def test_a_later_checkpoint_of_the_same_episode_does_not_replace_the_best(tmp_path: Path) -> None:

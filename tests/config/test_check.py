@@ -78,9 +78,12 @@ def test_other_numbers_are_not_negative(key: str) -> None:
         ),
         (["rollout=record", "trainer=ddp"], "rollout.record.enabled=true needs trainer.devices=1"),
         (["resume=auto", "overwrite=true"], "resume and overwrite exclude each other"),
-        (["trainer=ddp", "resume=auto"], "resume needs trainer.devices=1"),
         (["trainer=ddp", "phase.num_episodes=24"], "phase.num_episodes must be a multiple of phase.batch_size x"),
-        (["trainer.strategy=ddp", "trainer.num_nodes=2"], "trainer.num_nodes must be 1"),
+        (
+            ["trainer.num_nodes=2", "phase.num_episodes=24"],
+            "phase.num_episodes must be a multiple of phase.batch_size x",
+        ),
+        (["rollout=record", "trainer.num_nodes=2"], "rollout.record.enabled=true needs trainer.devices=1"),
     ],
 )
 def test_contradictions(overrides: list[str], problem: str) -> None:

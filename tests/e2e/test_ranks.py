@@ -1,15 +1,18 @@
-"""Two training processes keep one model."""
+"""Two training processes keep one model, one run directory and one set of records."""
 
 from __future__ import annotations
 
 import json
+import os
+import signal
 from pathlib import Path
 
+import pytest
 import torch
 
-from e2e_support import Launcher
+from e2e_support import DEADLINE, Launcher, lines, metrics, validations, wait_until
 
-TWO_RANKS = ("trainer=ddp", "trainer.accelerator=cpu", "trainer.cpu_threads=1", "phase.num_episodes=8")
+TWO_RANKS = ("trainer=ddp", "trainer.accelerator=cpu", "trainer.cpu_threads=1", "bptt=4")
 
 DUMP_WEIGHTS = """
 import os, pathlib
@@ -31,26 +34,90 @@ run.run = train_and_dump
 """
 
 
+FAIL_ON_SECOND = """
+import os
+if os.environ.get("RANK") == "1":
+    from f1rl.errors import DivergedError
+    import f1rl.launch.run as run
+    def fail(cfg):
+        from f1rl.launch import training
+        def diverge(*arguments):
+            raise DivergedError("the second rank is ill")
+        training._fit = diverge
+        return train(cfg)
+    train, run.run = run.run, fail
+"""
+
+
 def weights(path: Path) -> dict[str, torch.Tensor]:
     return torch.load(path, weights_only=True)
 
 
-def test_two_ranks_hold_equal_weights_and_share_the_episodes(launcher: Launcher) -> None:
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory, tokenizer_cache: Path) -> Path:
+    """Return the directory of a run of two ranks, with each rank's final weights in ``weights/``."""
+    launcher = Launcher(tmp_path_factory.mktemp("ranks"), tokenizer_cache)
     dump = launcher.directory / "weights"
     dump.mkdir()
     # Python imports sitecustomize in every process: like this each rank leaves its final weights for this test.
     (launcher.directory / "sitecustomize.py").write_text(DUMP_WEIGHTS)
-    result = launcher.run("output_dir=two", *TWO_RANKS, env={"PYTHONPATH": str(launcher.directory), "DUMP": str(dump)})
+    env = {"PYTHONPATH": f"{launcher.directory}:{os.environ.get('PYTHONPATH', '')}", "DUMP": str(dump)}
+    result = launcher.run("output_dir=whole", *TWO_RANKS, env=env)
     assert result.returncode == 0, result.stdout + result.stderr
+    return launcher.directory
 
-    first, second = weights(dump / "0"), weights(dump / "1")
+
+def test_two_ranks_hold_equal_weights(whole: Path) -> None:
+    first, second = (weights(whole / "weights" / rank) for rank in ("0", "1"))
     assert first.keys() == second.keys()
     assert all(torch.equal(first[key], second[key]) for key in first)
-    run = launcher.directory / "two"
-    start = weights(run / "checkpoint-8" / "model.pt")
-    assert all(torch.equal(start[key], first[key]) for key in first)
+    saved = weights(whole / "whole" / "checkpoint-24" / "model.pt")
+    assert all(torch.equal(saved[key], first[key]) for key in first)
 
+
+def test_the_records_are_those_of_all_ranks(whole: Path) -> None:
+    run = whole / "whole"
     records = [json.loads(line) for line in (run / "episode_metrics.jsonl").read_text().splitlines()]
-    assert [r["episode"] for r in records] == [1, 3, 5, 7]  # rank 0 records its own; the clocks count both
-    assert records[-1]["total_steps"] == 8 * 13
+    assert [r["episode"] for r in records] == list(range(1, 25))
+    assert [r["rank"] for r in records] == [0, 1] * 12
+    assert records[-1]["total_steps"] == 24 * 13
     assert json.loads((run / "run.json").read_text())["status"] == "done"
+    assert [entry["episode"] for entry in validations(run)] == [8, 16, 24]
+    # Cadences count the episodes of all ranks; even numbers are the second rank's.
+    assert sorted(p.name[8:12] for p in (run / "samples").iterdir()) == ["0008", "0016", "0024"]
+    assert [p.name for p in (run / "videos").iterdir()] == ["episode_0016.mp4"]
+    assert list((run / "logs" / "rank1").glob("rl_training_*.log"))
+    statistics = torch.load(run / "checkpoint-24" / "training_state.pt", weights_only=True)["module"]["baselines"]
+    assert len(statistics["kept"]) == 24
+
+
+def test_two_ranks_stop_together_and_go_on_as_if_nothing_had_happened(whole: Path, launcher: Launcher) -> None:
+    process = launcher.start("output_dir=parted", *TWO_RANKS)
+    records = launcher.directory / "parted" / "episode_metrics.jsonl"
+    wait_until(lambda: lines(records) >= 10, process)
+    os.kill(process.pid, signal.SIGUSR2)  # as a scheduler warns of the end of the time
+    said, _ = process.communicate(timeout=DEADLINE)
+    assert process.returncode == 75, said
+    assert "stopped by SIGUSR2 after episode" in said
+    assert json.loads((launcher.directory / "parted" / "run.json").read_text())["status"] == "preempted"
+
+    resumed = launcher.run("output_dir=parted", *TWO_RANKS, "resume=auto")
+    assert resumed.returncode == 0, resumed.stdout + resumed.stderr
+    assert metrics(launcher.directory / "parted") == metrics(whole / "whole")
+    assert validations(launcher.directory / "parted") == validations(whole / "whole")
+    ends = [weights(run / "checkpoint-24" / "model.pt") for run in (whole / "whole", launcher.directory / "parted")]
+    assert all(torch.equal(ends[0][key], ends[1][key]) for key in ends[0])
+
+    alone = launcher.run("output_dir=parted", "bptt=4", "resume=auto")
+    assert alone.returncode == 3
+    assert "trainer.devices: 2 in the checkpoint, 1 now" in alone.stderr
+
+
+def test_the_rank_that_fails_decides_the_exit_code(launcher: Launcher) -> None:
+    (launcher.directory / "sitecustomize.py").write_text(FAIL_ON_SECOND)
+    path = f"{launcher.directory}:{os.environ.get('PYTHONPATH', '')}"
+    result = launcher.run("output_dir=broken", *TWO_RANKS, env={"PYTHONPATH": path})
+    assert result.returncode == 5, result.stdout + result.stderr
+    assert "f1rl: the second rank is ill" in result.stderr
+    assert "rank 0 cannot go on, because another of the 2 training processes has ended" in result.stderr
+    assert json.loads((launcher.directory / "broken" / "run.json").read_text())["status"] == "failed"

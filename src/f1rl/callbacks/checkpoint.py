@@ -15,7 +15,8 @@ import torch
 from f1rl.callbacks.clock import ClockCallback
 from f1rl.callbacks.episodes import EpisodeRecords
 from f1rl.checkpoint import Checkpoint, checkpoint_path, prune_checkpoints, save_checkpoint
-from f1rl.errors import Interrupted
+from f1rl.errors import F1RLError
+from f1rl.ranks import Ranks
 from f1rl.records.training_log import TrainingLog
 
 log = logging.getLogger(__name__)
@@ -31,10 +32,12 @@ class CheckpointCallback(lightning.Callback):
         records: EpisodeRecords,
         history: TrainingLog,
         identity: dict[str, Any],
+        ranks: Ranks,
         *,
         every: int,
         keep: int,
         stop_requested: Callable[[], str | None],
+        stop: Callable[[str, str], F1RLError],
         position: dict | None,
     ) -> None:
         """Save every ``every`` episodes and keep the newest ``keep``, and the best.
@@ -45,41 +48,46 @@ class CheckpointCallback(lightning.Callback):
             records: unfinished sums and the length of the JSONL file to save.
             history: histories to save.
             identity: configuration, phase and versions; stored as they are.
+            ranks: all training processes, each of which has its own streams; the first writes.
             every: cadence in episodes.
             keep: how many to keep.
             stop_requested: name of the signal that asks the run to stop, or None.
+            stop: returns the error to raise when it does, given that name and where the run stopped.
             position: of the data stream in the checkpoint that the run goes on from; None at its beginning.
         """
         self._run_dir, self._clock, self._records, self._history = run_dir, clock, records, history
-        self._identity, self._every, self._keep, self._stop_requested = identity, every, keep, stop_requested
-        self._position = position
+        self._identity, self._every, self._keep = identity, every, keep
+        self._stop_requested, self._stop = stop_requested, stop
+        self._position, self._ranks = position, ranks
         self._saved_step = clock.clocks.env_step if position else -1
 
     def on_train_batch_end(
         self, trainer: lightning.Trainer, module: lightning.LightningModule, outputs: Any, batch: Any, batch_index: int
     ) -> None:
-        """Save after an update if it is time; save and stop if a signal asked for it.
+        """Save after an update if it is time; save and stop if a signal asked for it, on whichever rank.
 
         Raises:
-            Interrupted: after saving, when a stop was requested.
+            F1RLError: what ``stop`` returned, after saving, when a stop was requested.
         """
         self._position = batch.position
         if not self._clock.updated:
             return
-        signal = self._stop_requested()
-        if signal or self._clock.crossed(self._every) or self._is_best():
-            self.save(trainer, module)
+        answers = self._ranks.gather((self._stop_requested(), self._is_best()))
+        signal = next((name for name, _ in answers if name), None)
+        if signal or self._clock.crossed(self._every) or any(best for _, best in answers):
+            self.save(module)
         if signal:
-            raise Interrupted(
-                f"stopped by {signal} after episode {self._clock.clocks.episode}; the state is saved in "
+            raise self._stop(
+                signal,
+                f"after episode {self._clock.clocks.episode}; the state is saved in "
                 f"{checkpoint_path(self._run_dir, self._clock.clocks.episode)}. Go on with the same command and "
-                "resume=auto"
+                "resume=auto",
             )
 
     def on_train_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
         """Save the final state."""
-        if self._saved_step != self._clock.clocks.env_step or self._is_best():
-            self.save(trainer, module)
+        if any(self._ranks.gather(self._saved_step != self._clock.clocks.env_step or self._is_best())):
+            self.save(module)
 
     def _is_best(self) -> bool:
         """Whether the weights of this moment are those of the best validation, and not yet saved."""
@@ -94,10 +102,25 @@ class CheckpointCallback(lightning.Callback):
             path.rename(kept)
             best["path"] = str(kept)
 
-    def save(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
-        """Write the checkpoint of this moment (rank 0) and delete those that are too old."""
-        if not trainer.is_global_zero:
-            return
+    def save(self, module: lightning.LightningModule) -> None:
+        """Write the checkpoint of this moment and delete those that are too old; to be called on all ranks."""
+        clocks = self._clock.clocks
+        self._saved_step = clocks.env_step
+        first, *others = self._ranks.gather(self._own_state(module))
+        if self._ranks.is_first:
+            self._write(module, {**first, "module": module.training_state(), "others": others})
+        self._ranks.gather(None)  # nobody goes on, or away, before the files are there
+
+    def _own_state(self, module: lightning.LightningModule) -> dict[str, Any]:
+        """Return what only this rank knows."""
+        return {
+            "position": self._position,
+            "records": self._records.state(),
+            "random": random_state(),
+            "module": module.rank_state(),
+        }
+
+    def _write(self, module: lightning.LightningModule, state: dict[str, Any]) -> None:
         clocks = self._clock.clocks
         path = checkpoint_path(self._run_dir, clocks.episode)
         self._keep_best(path)
@@ -106,16 +129,12 @@ class CheckpointCallback(lightning.Callback):
             **self._identity,
             "clocks": clocks.as_dict(),
             "segment": self._clock.segment,
-            "position": self._position,
-            "records": self._records.state(),
-            "random": random_state(),
-            "module": module.training_state(),
+            **state,
         }
         save_checkpoint(path, Checkpoint(module.model.state_dict(), training, self._history.state()))
         self._history.save()
         best = (self._history.best or {}).get("path")
         prune_checkpoints(self._run_dir, self._keep, {path.name, Path(best).name if best else path.name})
-        self._saved_step = clocks.env_step
         log.info("saved %s", path)
 
 

@@ -8,21 +8,23 @@ from typing import Any
 
 import lightning
 
+from f1rl.ranks import Ranks
 from f1rl.records.clocks import Clocks
 
 
 class ClockCallback(lightning.Callback):
     """Owner of the clocks. Rates count only what this segment did."""
 
-    def __init__(self, clocks: Clocks, segment: int, waited: Callable[[], float]) -> None:
+    def __init__(self, clocks: Clocks, segment: int, waited: Callable[[], float], ranks: Ranks) -> None:
         """Count on from ``clocks``.
 
         Args:
             clocks: state of a checkpoint, or zeros.
             segment: how often the run was resumed.
             waited: seconds that training has waited for episodes so far.
+            ranks: all training processes, whose steps and episodes are counted together.
         """
-        self.clocks, self.segment = clocks, segment
+        self.clocks, self.segment, self._ranks = clocks, segment, ranks
         self._waited = waited
         self._started = time.perf_counter()
         self._first_step = clocks.env_step
@@ -41,11 +43,11 @@ class ClockCallback(lightning.Callback):
     def on_train_batch_end(
         self, trainer: lightning.Trainer, module: lightning.LightningModule, outputs: Any, batch: Any, batch_index: int
     ) -> None:
-        """Count what the batch did, over all ranks (they have equal shares)."""
-        steps = batch.num_steps * trainer.world_size
-        self.clocks.env_step += steps
-        self.clocks.decision_step += steps
-        self.clocks.episode += len(batch.finished) * trainer.world_size
+        """Count what the batch did, on all ranks."""
+        for steps, episodes in self._ranks.gather((batch.num_steps, len(batch.finished))):
+            self.clocks.env_step += steps
+            self.clocks.decision_step += steps
+            self.clocks.episode += episodes
         self.updated = trainer.global_step > self._updates
         self.clocks.optimizer_step += trainer.global_step - self._updates
         self._updates = trainer.global_step

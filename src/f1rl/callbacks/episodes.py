@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable
 from typing import Any
@@ -10,6 +11,7 @@ import lightning
 import torch
 
 from f1rl.callbacks.clock import ClockCallback
+from f1rl.ranks import Ranks
 from f1rl.records.jsonl import JsonlWriter
 from f1rl.records.training_log import TrainingLog
 
@@ -27,20 +29,31 @@ Scalars = Callable[[dict[str, float], int], None]
 
 
 class EpisodeRecords(lightning.Callback):
-    """Sum the losses of each episode's steps over the windows that it spans, and write a record when it ends."""
+    """Sum the losses of each episode's steps over the windows that it spans, and write a record when it ends.
+
+    Every rank sums up its own episodes; the records of all ranks are written by the first.
+    """
 
     def __init__(
-        self, clock: ClockCallback, writer: JsonlWriter, log: TrainingLog, log_every: int, scalars: Scalars
+        self,
+        clock: ClockCallback,
+        ranks: Ranks,
+        writer: JsonlWriter | None,
+        log: TrainingLog,
+        log_every: int,
+        scalars: Scalars,
     ) -> None:
-        """Write every ``log_every``-th episode to ``writer``, ``log`` and ``scalars``."""
+        """Write every ``log_every``-th episode to ``writer`` (None on other ranks), ``log`` and ``scalars``."""
         self.latest: dict[str, Any] = {}
         """The newest record."""
-        self._clock, self._writer, self._log, self._every, self._scalars = clock, writer, log, log_every, scalars
+        self._clock, self._ranks, self._every = clock, ranks, log_every
+        self._writer, self._log, self._scalars = writer, log, scalars
         self._sums: dict[int, list[float]] = {}
 
     def state(self) -> dict[str, Any]:
-        """Return the sums of unfinished episodes and the length of the file, for a checkpoint."""
-        return {"sums": {k: list(v) for k, v in self._sums.items()}, "bytes": self._writer.size}
+        """Return this rank's sums of unfinished episodes, and on the first the length of the file, for a checkpoint."""
+        state: dict[str, Any] = {"sums": {k: list(v) for k, v in self._sums.items()}}
+        return state if self._writer is None else {**state, "bytes": self._writer.size}
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Go on from what :meth:`state` returned."""
@@ -49,12 +62,17 @@ class EpisodeRecords(lightning.Callback):
     def on_train_batch_end(
         self, trainer: lightning.Trainer, module: lightning.LightningModule, outputs: Any, batch: Any, batch_index: int
     ) -> None:
-        """Add the batch to the sums; write the episodes that ended in it."""
+        """Add the batch to the sums; write the episodes that ended in it, on whichever rank."""
         self._add(batch.episode, outputs["step_loss"], outputs["step_accuracy"])
-        for finished in sorted(batch.finished, key=lambda e: e.index):
-            record = self._record(finished, module)
+        own = [(self._record(finished, module), finished.tokens) for finished in batch.finished]
+        gathered = self._ranks.gather(own)
+        for tokens in (
+            tokens for rank, ended in enumerate(gathered) if rank != self._ranks.rank for _, tokens in ended
+        ):
+            module.count_episode(tokens)
+        for record, _ in sorted(itertools.chain(*gathered), key=lambda entry: entry[0]["episode"]):
             self.latest = record
-            if record["episode"] % self._every == 0:
+            if record["episode"] % self._every == 0 and self._writer is not None:
                 self._write(record)
 
     def _add(self, episode: torch.Tensor, loss: torch.Tensor, accuracy: torch.Tensor) -> None:
@@ -89,6 +107,7 @@ class EpisodeRecords(lightning.Callback):
             "scene_seed": episode.request.scene_seed,
             "success": bool(episode.info.get("success", False)),
             "attempts": episode.attempts,
+            "rank": self._ranks.rank,
             "worker": episode.worker,
             "segment": self._clock.segment,
             "wall_time": self._clock.elapsed,

@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 class HeldOutEvaluation(lightning.Callback):
-    """Call the phase's ``evaluate`` on episodes of fixed seeds that are never trained on."""
+    """Call the phase's ``evaluate`` on episodes of fixed seeds that are never trained on; on the first rank only."""
 
     def __init__(
         self,
@@ -48,12 +48,12 @@ class HeldOutEvaluation(lightning.Callback):
         self, trainer: lightning.Trainer, module: lightning.LightningModule, outputs: Any, batch: Any, batch_index: int
     ) -> None:
         """Evaluate when a multiple of ``every`` episodes is complete."""
-        if trainer.is_global_zero and self._clock.crossed(self._every):
+        if self._clock.crossed(self._every):
             self._evaluate(module)
 
     def on_train_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
         """Evaluate the final weights, unless that was just done."""
-        if trainer.is_global_zero and self.latest.get("env_step") != self._clock.clocks.env_step:
+        if self.latest.get("env_step") != self._clock.clocks.env_step:
             self._evaluate(module)
 
     def _evaluate(self, module: lightning.LightningModule) -> None:

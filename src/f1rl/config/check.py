@@ -192,16 +192,13 @@ def _processes(config: Config) -> Iterator[str]:
 
 def _ranks(config: Config) -> Iterator[str]:
     trainer, phase = config.trainer, config.phase
-    if trainer.num_nodes > 1:
-        yield f"trainer.num_nodes must be 1: a run on several machines is not supported yet; got {trainer.num_nodes}"
-    if trainer.devices == "auto" or trainer.devices < 2:
+    if trainer.devices == "auto" or (ranks := trainer.devices * trainer.num_nodes) < 2:
         return
-    if config.resume is not None:
-        yield "resume needs trainer.devices=1: the memory of the other processes is not in a checkpoint yet"
-    if phase.num_episodes % (phase.batch_size * trainer.devices):
+    if phase.num_episodes % (phase.batch_size * ranks):
         yield (
-            "phase.num_episodes must be a multiple of phase.batch_size x trainer.devices, so that all processes make "
-            f"the same number of steps; got {phase.num_episodes} and {phase.batch_size} x {trainer.devices}"
+            "phase.num_episodes must be a multiple of phase.batch_size x trainer.devices x trainer.num_nodes, so that "
+            f"all processes make the same number of steps; got {phase.num_episodes} and {phase.batch_size} x "
+            f"{trainer.devices} x {trainer.num_nodes}"
         )
 
 
@@ -223,8 +220,8 @@ def _rollout(config: Config) -> Iterator[str]:
         )
     if rollout.record.enabled and fraction == 0:
         yield "rollout.record.enabled=true has nothing to record: rollout.online_fraction is 0"
-    if rollout.record.enabled and config.trainer.devices != 1:
-        yield "rollout.record.enabled=true needs trainer.devices=1: a dataset has one writer"
+    if rollout.record.enabled and (config.trainer.devices != 1 or config.trainer.num_nodes != 1):
+        yield "rollout.record.enabled=true needs trainer.devices=1 and trainer.num_nodes=1: a dataset has one writer"
 
 
 def _continuation(config: Config) -> Iterator[str]:

@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import lightning
-import torch
+from lightning.pytorch.plugins.environments import LightningEnvironment, TorchElasticEnvironment
 
 from f1rl.config.schema import Config
 from f1rl.dataset.meaning import Meaning
 from f1rl.dataset.recorder import EpisodeRecorder
 from f1rl.dataset.writer import DatasetWriter
+from f1rl.launch.devices import render_device
 from f1rl.launch.environment import env_config as env_config  # also offered here, with the other parts
+from f1rl.launch.place import ranks_per_node
 from f1rl.phases.base import OptimizerPlan
 from f1rl.rollout.datamodule import RolloutDataModule, RolloutPlan
 from f1rl.rollout.recorded import RecordedEpisodes, open_recorded
@@ -30,7 +32,7 @@ def share_cores(cfg: Config) -> tuple[int, int]:
 
     Workers wait whenever they are ahead, so the trainer has a thread for every core: it takes what they leave.
     """
-    cores = max(1, len(os.sched_getaffinity(0)) // world_size(cfg))
+    cores = max(1, len(os.sched_getaffinity(0)) // ranks_per_node(cfg))
     workers = cfg.rollout.num_workers if cfg.rollout.num_workers != "auto" else max(1, cores - 1)
     threads = cfg.trainer.cpu_threads if cfg.trainer.cpu_threads != "auto" else cores
     return workers, threads
@@ -38,10 +40,7 @@ def share_cores(cfg: Config) -> tuple[int, int]:
 
 def world_size(cfg: Config) -> int:
     """Return the number of training processes."""
-    devices = cfg.trainer.devices
-    if devices == "auto":
-        devices = max(1, torch.cuda.device_count()) if cfg.trainer.accelerator != "cpu" else 1
-    return devices * cfg.trainer.num_nodes
+    return ranks_per_node(cfg) * cfg.trainer.num_nodes
 
 
 def build_data(
@@ -66,7 +65,8 @@ def build_data(
     if cfg.rollout.record.enabled:
         place = Path(cfg.rollout.record.path or run_dir / "dataset")
         recorder = EpisodeRecorder(DatasetWriter(place, meaning, cfg.rollout.record.images))
-    workers = _start_workers(cfg, env, run_dir / "logs" / "env") if cfg.rollout.online_fraction > 0 else None
+    logs = run_dir / "logs" / "env" if rank == 0 else run_dir / "logs" / f"rank{rank}" / "env"
+    workers = _start_workers(cfg, env, logs) if cfg.rollout.online_fraction > 0 else None
     plan = RolloutPlan(
         seed=cfg.seed,
         num_episodes=cfg.phase.num_episodes,
@@ -83,6 +83,8 @@ def build_data(
 
 
 def _start_workers(cfg: Config, env: dict[str, Any], log_dir: Path) -> EpisodeWorkers:
+    if "render_device" in env:
+        env = {**env, "render_device": render_device(env["render_device"])}  # this rank's, said explicitly
     return EpisodeWorkers(
         env,
         share_cores(cfg)[0],
@@ -130,7 +132,7 @@ def build_trainer(cfg: Config, callbacks: list[lightning.Callback]) -> lightning
     t = cfg.trainer
     return lightning.Trainer(
         accelerator=t.accelerator,
-        devices=t.devices if t.devices != "auto" or t.accelerator != "cpu" else 1,
+        devices=ranks_per_node(cfg),
         num_nodes=t.num_nodes,
         strategy=t.strategy,
         precision=t.precision,
@@ -146,4 +148,6 @@ def build_trainer(cfg: Config, callbacks: list[lightning.Callback]) -> lightning
         limit_val_batches=0,
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
+        # Named, so that Lightning neither looks for SLURM nor takes its signals: ranks and signals are ours.
+        plugins=[TorchElasticEnvironment() if world_size(cfg) > 1 else LightningEnvironment()],
     )

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from f1rl.callbacks.checkpoint import CheckpointCallback
 from f1rl.callbacks.clock import ClockCallback
-from f1rl.callbacks.episodes import EpisodeRecords
+from f1rl.callbacks.episodes import EpisodeRecords, Scalars
 from f1rl.callbacks.health import HealthJudge
 from f1rl.callbacks.held_out import HeldOutEvaluation
 from f1rl.callbacks.media import EpisodeMedia
@@ -21,6 +21,8 @@ from f1rl.callbacks.tensorboard import TensorBoardView
 from f1rl.config.schema import Config
 from f1rl.launch.build import PREDICTED_CAMERA
 from f1rl.launch.rundir import RunDirectory
+from f1rl.launch.signals import stopped_by
+from f1rl.ranks import Ranks
 from f1rl.records.clocks import Clocks
 from f1rl.records.heartbeat import Heartbeat
 from f1rl.records.jsonl import JsonlWriter
@@ -54,70 +56,87 @@ def record(
     config: dict[str, Any],
     directory: RunDirectory,
     data: RolloutDataModule,
-    held_out: list[TokenizedEpisode],
+    held_out: list[TokenizedEpisode] | None,
+    ranks: Ranks,
     console: Console,
     stop_requested: Callable[[], str | None],
 ) -> Recording:
-    """Open the files of the run and return the callbacks that write them; a resumed run goes on in the same files."""
+    """Open the files of the run and return the callbacks that write them; a resumed run goes on in the same files.
+
+    The first rank writes the records of all. The others count along, and draw the episodes that they played themselves.
+    ``held_out`` is None on them.
+    """
     saved = directory.checkpoint.training if directory.checkpoint else None
     clocks = Clocks(**saved["clocks"]) if saved else Clocks()
-    clock = ClockCallback(clocks, directory.segment, lambda: data.waited)
+    clock = ClockCallback(clocks, directory.segment, lambda: data.waited, ranks)
     metrics = directory.checkpoint.metrics if directory.checkpoint else None
     log_path, shape = directory.path / "training_log.json", _SHAPES[cfg.phase.name]
     history = TrainingLog(log_path, common_config(config), shape, metrics)
-
-    writer = JsonlWriter(
-        directory.path / EPISODE_FILE,
-        keep_bytes=saved["records"]["bytes"] if saved else 0,
-        superseded=directory.path / "logs" / f"superseded_{directory.segment}.jsonl",
-    )
+    files = _open_files(cfg, directory, data, clocks) if ranks.is_first else _Files()
     media = MediaWriter()
-    beat = Heartbeat(directory.path / LIVE_FILE, lambda: {"workers": data.workers.status() if data.workers else []})
-    closing: list[Callable[[], None]] = [media.close, writer.close, beat.close]
-    scalars = _no_view
-    if cfg.logger.tensorboard:
-        view = TensorBoardView(directory.path / "tensorboard", clocks.env_step)
-        scalars = view.write
-        closing.append(view.close)
 
     phase, spec = cfg.phase, data.spec
-    records = EpisodeRecords(clock, writer, history, phase.log_every, scalars)
+    records = EpisodeRecords(clock, ranks, files.writer, history, phase.log_every, files.scalars)
     if saved:
-        records.load_state(saved["records"])
-    judge = HealthJudge(directory.path / EPISODE_FILE, directory.file, config, lambda: _restarts(data))
+        records.load_state(directory.own_state["records"])
     head = spec.camera_index("head") if "head" in spec.cameras else None
     cameras = (head, spec.camera_index(PREDICTED_CAMERA))
-    callbacks = [
-        clock,
-        records,
-        HeldOutEvaluation(clock, held_out, phase.val_every, history, scalars, judge),
-        EpisodeMedia(
-            directory.path, media, cameras, sample_every=phase.sample_every, video_every=phase.video_every
-        ),
-        ProgressCallback(console, clock, records, phase.num_episodes),
+    identity = {
+        "phase": phase.name,
+        "config": config,
+        "versions": directory.file.data["versions"],
+        "datasets": data.recorded.state() if data.recorded else None,
+    }
+    callbacks: list[lightning.Callback] = [clock, records]
+    if ranks.is_first:
+        judge = HealthJudge(directory.path / EPISODE_FILE, directory.file, config, lambda: _restarts(data))
+        callbacks.append(HeldOutEvaluation(clock, held_out, phase.val_every, history, files.scalars, judge))
+    callbacks.append(
+        EpisodeMedia(directory.path, media, cameras, sample_every=phase.sample_every, video_every=phase.video_every)
+    )
+    if ranks.is_first:
+        callbacks.append(ProgressCallback(console, clock, records, phase.num_episodes))
+    callbacks.append(
         CheckpointCallback(
             directory.path,
             clock,
             records,
             history,
-            {
-                "phase": phase.name,
-                "config": config,
-                "versions": directory.file.data["versions"],
-                "datasets": data.recorded.state() if data.recorded else None,
-            },
+            identity,
+            ranks,
             every=phase.save_every,
             keep=phase.keep_checkpoints,
             stop_requested=stop_requested,
-            position=saved["position"] if saved else None,
-        ),
-    ]  # fmt: skip
-    return Recording(callbacks, history, closing)
+            stop=stopped_by,
+            position=directory.own_state["position"] if saved else None,
+        )
+    )
+    return Recording(callbacks, history, [media.close, *files.closing])
+
+
+@dataclass
+class _Files:
+    """What the first rank has open, and nothing on the others."""
+
+    writer: JsonlWriter | None = None
+    scalars: Scalars = lambda scalars, step: None
+    closing: list[Callable[[], None]] = field(default_factory=list)
+
+
+def _open_files(cfg: Config, directory: RunDirectory, data: RolloutDataModule, clocks: Clocks) -> _Files:
+    writer = JsonlWriter(
+        directory.path / EPISODE_FILE,
+        keep_bytes=directory.own_state["records"]["bytes"] if directory.checkpoint else 0,
+        superseded=directory.path / "logs" / f"superseded_{directory.segment}.jsonl",
+    )
+    beat = Heartbeat(directory.path / LIVE_FILE, lambda: {"workers": data.workers.status() if data.workers else []})
+    files = _Files(writer, closing=[writer.close, beat.close])
+    if cfg.logger.tensorboard:
+        view = TensorBoardView(directory.path / "tensorboard", clocks.env_step)
+        files.scalars = view.write
+        files.closing.append(view.close)
+    return files
 
 
 def _restarts(data: RolloutDataModule) -> int:
     return data.workers.restarts if data.workers else 0
-
-
-def _no_view(scalars: dict[str, float], step: int) -> None:
-    """Show nothing: no view is switched on."""

@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 from f1rl import __file__ as package_file
 from f1rl.checkpoint import Checkpoint, list_checkpoints, load_checkpoint, set_aside_newer
 from f1rl.errors import ConfigError
+from f1rl.ranks import Ranks
 from f1rl.records.differences import differences, table
 from f1rl.records.files import disk_error
 from f1rl.records.process import this_process
@@ -42,7 +43,49 @@ class RunDirectory:
     segment: int
     """How often the run was resumed."""
     lock: BinaryIO | None = None
-    """Open file that holds the directory for this process."""
+    """Open file that holds the directory for this process; None on all ranks but the first."""
+    rank: int = 0
+
+    @property
+    def is_owned(self) -> bool:
+        """Whether this process writes ``run.json``."""
+        return self.lock is not None
+
+    @property
+    def own_state(self) -> dict[str, Any]:
+        """What the checkpoint holds of this rank: its position in the data, random states, sums and memory."""
+        training = self.checkpoint.training
+        return training["others"][self.rank - 1] if self.rank else training
+
+
+def open_together(config: dict[str, Any], ranks: Ranks) -> RunDirectory:
+    """Open the run directory on all ranks: the first creates or re-opens it, the others use what it found.
+
+    Raises:
+        F1RLError: see :func:`open_run`.
+        ConfigError: the checkpoint was saved by another number of ranks.
+    """
+    if ranks.is_first:
+        directory = open_run(config)
+        resumed = directory.file.data["resumed_from"]
+        ranks.from_first((directory.segment, resumed))
+    else:
+        segment, resumed = ranks.from_first()
+        path = Path(config["output_dir"])
+        checkpoint = load_checkpoint(Path(resumed)) if resumed else None
+        directory = RunDirectory(path, RunFile(path / "run.json"), checkpoint, segment, rank=ranks.rank)
+    if directory.checkpoint is not None:
+        _check_ranks(1 + len(directory.checkpoint.training.get("others", [])), ranks.size)
+    return directory
+
+
+def _check_ranks(saved: int, now: int) -> None:
+    """Refuse to go on with another number of ranks: each of them goes on with streams of its own."""
+    if saved != now:
+        raise ConfigError(
+            f"the checkpoint was saved by {saved} training processes and this run has {now}; give trainer.devices and "
+            "trainer.num_nodes their old values"
+        )
 
 
 def open_run(config: dict[str, Any]) -> RunDirectory:
@@ -106,15 +149,6 @@ def _lock(path: Path) -> BinaryIO:
             "another output_dir=..."
         ) from error
     return lock
-
-
-def join_run(config: dict[str, Any]) -> RunDirectory:
-    """Return the run directory that rank 0 has opened, for another rank; nothing is written."""
-    path = Path(config["output_dir"])
-    checkpoint_at = _checkpoint_to_resume(path, config["resume"])
-    file = RunFile(path / "run.json")
-    checkpoint = load_checkpoint(checkpoint_at) if checkpoint_at else None
-    return RunDirectory(path, file, checkpoint, file.data.get("segment", 0))
 
 
 def _checkpoint_to_resume(path: Path, resume: str | None) -> Path | None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import io
 import json
 import logging
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
@@ -20,7 +22,7 @@ from rich.console import Console
 from f1rl.config.schema import Config
 from f1rl.models.tokenizer import FrameTokenizer
 from f1rl.models.tokenizer_training import fit_tokenizer
-from f1rl.records.files import write_atomically
+from f1rl.records.files import disk_error, write_atomically
 from f1rl.records.progress import ProgressDisplay
 from f1rl.rollout.datamodule import RolloutDataModule
 from f1rl.rollout.recorded import RecordedEpisodes
@@ -29,6 +31,8 @@ log = logging.getLogger(__name__)
 
 TOKENIZER_SEED = 0
 """Not the run's seed: runs that differ in their seed share one tokenizer, so that their losses can be compared."""
+_LOCK_POLL = 0.2
+"""Seconds between two looks whether another process has finished training the same tokenizer."""
 
 
 def obtain_tokenizer(
@@ -47,10 +51,11 @@ def obtain_tokenizer(
     tokenizer = FrameTokenizer(cfg.model.tokenizer)
     depends_on = tokenizer_dependencies(cfg, env, data.recorded if data.workers is None else None)
     path = tokenizer_cache(cfg) / f"tokenizer-{digest(depends_on)}.pt"
-    if not _load(tokenizer, path):
-        frames = _collect(cfg, data, console, check)
-        metrics = _fit(tokenizer, frames, cfg, console, check)
-        _save(tokenizer, path, depends_on, metrics)
+    with _alone(path, check):
+        if not _load(tokenizer, path):
+            frames = _collect(cfg, data, console, check)
+            metrics = _fit(tokenizer, frames, cfg, console, check)
+            _save(tokenizer, path, depends_on, metrics)
     return tokenizer.eval().requires_grad_(False)
 
 
@@ -85,6 +90,32 @@ def tokenizer_cache(cfg: Config) -> Path:
     if cfg.phase.tokenizer.cache_dir:
         return Path(cfg.phase.tokenizer.cache_dir)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "f1rl"
+
+
+@contextmanager
+def _alone(path: Path, check: Callable[[], None]) -> Iterator[None]:
+    """Keep other ranks and the other jobs of a sweep from training the same tokenizer: they wait and take this one's.
+
+    The system lifts the lock of a process that dies.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = path.with_suffix(".lock").open("wb")
+    except OSError as error:
+        raise disk_error(path, error) from error
+    with lock:
+        while not _try_lock(lock):
+            check()
+            time.sleep(_LOCK_POLL)
+        yield
+
+
+def _try_lock(lock: BinaryIO) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _load(tokenizer: FrameTokenizer, path: Path) -> bool:

@@ -16,22 +16,20 @@ from rich.console import Console
 from rich.logging import RichHandler
 
 from f1rl.callbacks.checkpoint import restore_random_state
-from f1rl.callbacks.clock import ClockCallback
 from f1rl.checkpoint import load_model_weights
 from f1rl.config.schema import Config
 from f1rl.config.typed import to_tree
-from f1rl.errors import ConfigError, EnvironmentFailure, Interrupted
+from f1rl.errors import ConfigError, EnvironmentFailure, Interrupted, Preempted
 from f1rl.launch.build import build_data, build_trainer, env_config, optimizer_plan, share_cores
-from f1rl.launch.devices import local_rank
 from f1rl.launch.recording import record
-from f1rl.launch.rundir import RunDirectory, join_run, open_run
+from f1rl.launch.rundir import RunDirectory, open_together
 from f1rl.launch.signals import StopSignal
 from f1rl.launch.summary import print_summary
 from f1rl.launch.tokenizer import obtain_tokenizer
 from f1rl.launch.world_model import build_world_model, require_sense
 from f1rl.models.tokenizer import FrameTokenizer
 from f1rl.phases.teacher import TeacherModule
-from f1rl.records.clocks import Clocks
+from f1rl.ranks import Ranks
 from f1rl.records.files import write_atomically
 from f1rl.records.logs import start_logging
 from f1rl.rollout.datamodule import RolloutDataModule
@@ -40,33 +38,29 @@ from f1rl.views.wandb_process import WandbProcess
 from f1rl_envs import registry
 
 
-def train(cfg: Config) -> dict[str, Any]:
-    """Train as ``cfg`` says and return the final held-out metrics.
+def train(cfg: Config, ranks: Ranks) -> dict[str, Any]:
+    """Train as ``cfg`` says and return the final held-out metrics, on rank 0.
 
     Raises:
         F1RLError: of the kind that fits; ``run.json`` says how the run ended in any case.
     """
-    stop = StopSignal()
-    stop.install()
-    rank, config = local_rank(), to_tree(cfg)
-    _check_machine(cfg)
-    console = Console(quiet=rank > 0)
-    directory = open_run(config) if rank == 0 else join_run(config)
-    _start_messages(cfg, directory, console)
-    torch.set_num_threads(share_cores(cfg)[1])
-    view = WandbProcess(directory.path, directory.file)
-    with closing(view), _status(directory, rank):  # the view is told how the run ended
-        if rank == 0:
-            again = {**config, "resume": None, "overwrite": False}  # repeating a run must not delete or continue it
-            write_atomically(directory.path / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(again)).encode())
-            if cfg.logger.wandb.mode != "off":
-                view.start()
-        saved = directory.checkpoint.training.get("datasets") if directory.checkpoint else None
-        with closing(build_data(cfg, env_config(cfg), directory.path, rank, saved)) as data:
-            if rank == 0:
-                return _lead(cfg, config, directory, data, console, stop, view)
-            _follow(cfg, directory, data, console, stop)
-            return {}
+    with StopSignal() as stop:
+        config = to_tree(cfg)
+        _check_machine(cfg)
+        console = Console(quiet=not ranks.is_first)
+        directory = open_together(config, ranks)
+        _start_messages(cfg, directory, console, ranks)
+        torch.set_num_threads(share_cores(cfg)[1])
+        view = WandbProcess(directory.path, directory.file)
+        with closing(view), _status(directory, ranks):  # the view is told how the run ended
+            if ranks.is_first:
+                again = {**config, "resume": None, "overwrite": False}  # repeating a run must not delete or continue it
+                write_atomically(directory.path / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(again)).encode())
+                if cfg.logger.wandb.mode != "off":
+                    view.start()
+            saved = directory.checkpoint.training.get("datasets") if directory.checkpoint else None
+            with closing(build_data(cfg, env_config(cfg), directory.path, ranks.rank, saved)) as data:
+                return _fit_and_record(cfg, config, directory, data, ranks, console, stop, view)
 
 
 def _check_machine(cfg: Config) -> None:
@@ -85,38 +79,35 @@ def _check_machine(cfg: Config) -> None:
         )
 
 
-def _lead(
+def _fit_and_record(
     cfg: Config,
     config: dict[str, Any],
     directory: RunDirectory,
     data: RolloutDataModule,
+    ranks: Ranks,
     console: Console,
     stop: StopSignal,
     view: WandbProcess,
 ) -> dict[str, Any]:
-    """Train on rank 0, which keeps the records."""
+    """Train; rank 0 keeps the records of all ranks."""
     with _timed(directory, "tokenizer"):
         module = _module(cfg, directory, data, console, stop)
-    with _timed(directory, "held_out_episodes"):
-        held_out = data.held_out(cfg.phase.val_episodes)
-    if directory.checkpoint is None:
-        require_sense(cfg, module.model, held_out)
-    _note_devices(directory, data, console)
+    held_out = None
+    if ranks.is_first:
+        with _timed(directory, "held_out_episodes"):
+            held_out = data.held_out(cfg.phase.val_episodes)
+        if directory.checkpoint is None:
+            require_sense(cfg, module.model, held_out)
+        _note_devices(directory, data, console)
     stop.raise_if_requested()
-    recording = record(cfg, config, directory, data, held_out, console, stop.requested)
+    recording = record(cfg, config, directory, data, held_out, ranks, console, stop.requested)
     with closing(recording):
-        directory.file.update(status="training")
-        own = [_Handlers(stop), _FirstStep(directory), _Notices(view)]
-        _fit(cfg, directory, data, module, [*recording.callbacks, *own])
-    return print_summary(console, directory.path, recording.history)
-
-
-def _follow(cfg: Config, directory: RunDirectory, data: RolloutDataModule, console: Console, stop: StopSignal) -> None:
-    """Train on another rank, which keeps none."""
-    module = _module(cfg, directory, data, console, stop)
-    saved = directory.checkpoint.training if directory.checkpoint else None
-    clocks = Clocks(**saved["clocks"]) if saved else Clocks()
-    _fit(cfg, directory, data, module, [ClockCallback(clocks, directory.segment, lambda: data.waited), _Handlers(stop)])
+        callbacks = [*recording.callbacks, _Handlers(stop)]
+        if ranks.is_first:
+            directory.file.update(status="training")
+            callbacks += [_FirstStep(directory), _Notices(view)]
+        _fit(cfg, directory, data, module, callbacks)
+    return print_summary(console, directory.path, recording.history) if ranks.is_first else {}
 
 
 def _module(
@@ -133,7 +124,8 @@ def _module(
     if directory.checkpoint is not None:
         load_model_weights(model, directory.checkpoint.model, directory.path)
         module.load_training_state(directory.checkpoint.training["module"])
-        data.position = directory.checkpoint.training["position"]
+        module.load_rank_state(directory.own_state["module"])
+        data.position = directory.own_state["position"]
     return module
 
 
@@ -149,7 +141,7 @@ def _fit(
         warnings.filterwarnings("ignore", module="lightning")
         trainer = build_trainer(cfg, callbacks)
         if directory.checkpoint is not None:
-            restore_random_state(directory.checkpoint.training["random"])
+            restore_random_state(directory.own_state["random"])
         trainer.fit(module, datamodule=data)
 
 
@@ -210,20 +202,24 @@ def _note_devices(directory: RunDirectory, data: RolloutDataModule, console: Con
 def _timed(directory: RunDirectory, name: str) -> Iterator[None]:
     started = time.perf_counter()
     yield
-    directory.file.timing(name, time.perf_counter() - started)
+    if directory.is_owned:
+        directory.file.timing(name, time.perf_counter() - started)
 
 
 @contextmanager
-def _status(directory: RunDirectory, rank: int) -> Iterator[None]:
-    """Keep ``status`` in ``run.json`` true: done, interrupted, or failed and why."""
+def _status(directory: RunDirectory, ranks: Ranks) -> Iterator[None]:
+    """Keep ``status`` in ``run.json`` true: done, preempted, interrupted, or failed and why."""
 
     def note(**values: Any) -> None:
-        if rank == 0:
+        if ranks.is_first:
             with suppress(EnvironmentFailure):  # a disk that is full now must not hide why the run ends
                 directory.file.update(**values)
 
     try:
         yield
+    except Preempted as error:
+        note(status="preempted", error=str(error))
+        raise
     except (Interrupted, KeyboardInterrupt) as error:
         note(status="interrupted", error=str(error))
         raise
@@ -233,12 +229,13 @@ def _status(directory: RunDirectory, rank: int) -> Iterator[None]:
     note(status="done", ended=time.time())
 
 
-def _start_messages(cfg: Config, directory: RunDirectory, console: Console) -> None:
+def _start_messages(cfg: Config, directory: RunDirectory, console: Console, ranks: Ranks) -> None:
     handler = RichHandler(console=console, show_path=False, log_time_format="[%H:%M:%S]")
+    logs = directory.path / "logs"
     start_logging(
-        directory.path / "logs",
+        logs if ranks.is_first else logs / f"rank{ranks.rank}",
         console=handler,
         console_level=cfg.logging.console_level,
         file_level=cfg.logging.file_level,
-        to_file=cfg.logging.enable_file_logging and local_rank() == 0,
+        to_file=cfg.logging.enable_file_logging,
     )

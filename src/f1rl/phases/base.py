@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import lightning
+import numpy as np
 import torch
 
 from f1rl.errors import DivergedError
@@ -107,11 +108,23 @@ class PhaseModule(lightning.LightningModule):
         return {
             "optimizer": self.optimizers().state_dict(),
             "schedule": self.lr_schedulers().state_dict(),
-            "memory": self.memory,
             "grad_norm": self.grad_norm,
+            **self.rank_state(),
         }
 
     def load_training_state(self, state: dict[str, Any]) -> None:
         """Restore what :meth:`training_state` returned; call before training starts."""
         self._optimizer_states = {"optimizer": state["optimizer"], "schedule": state["schedule"]}
-        self.memory, self.grad_norm = state["memory"], state["grad_norm"]
+        self.grad_norm = state["grad_norm"]
+        self.load_rank_state(state)
+
+    def rank_state(self) -> dict[str, Any]:
+        """Return the part of :meth:`training_state` that differs from rank to rank: the memory of its streams."""
+        return {"memory": self.memory}
+
+    def load_rank_state(self, state: dict[str, Any]) -> None:
+        """Restore what :meth:`rank_state` returned on this rank, from the same or from a larger dictionary."""
+        self.memory = state["memory"]
+
+    def count_episode(self, tokens: np.ndarray) -> None:
+        """Take note of an episode ``int [N + 1, L]`` that was trained on; phases that keep statistics override it."""

@@ -57,10 +57,14 @@ class TeacherModule(PhaseModule):
         self.memory = memory.detach()
 
         for episode in batch.finished:
-            self.baselines.add(episode.tokens)
+            self.count_episode(episode.tokens)
         statistics = token_statistics(logits, batch.target)
         loss = masked_mean(statistics.loss, batch.valid)
         return {"loss": loss, "step_loss": statistics.loss.detach(), "step_accuracy": statistics.accuracy}
+
+    def count_episode(self, tokens: np.ndarray) -> None:
+        """Add an episode ``int [N + 1, L]`` that was trained on to the token statistics."""
+        self.baselines.add(tokens)
 
     def evaluate(self, episodes: Sequence[TokenizedEpisode]) -> dict[str, float]:
         """Return the metrics of :func:`f1rl.phases.held_out.evaluate_world_model` on ``episodes``."""

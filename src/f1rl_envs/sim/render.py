@@ -162,9 +162,10 @@ def _choose(requested: str, devices: list[str]) -> tuple[str, str, str | None]:
         RendererError: if a CUDA device was asked for by number and cannot draw.
     """
     software = next((name for name in devices if "llvmpipe" in name), devices[0])
+    kind, _, number = requested.partition(":")
     if requested == "cpu":
         return "cpu", software, None
-    backend = "cuda:0" if requested in ("auto", "cuda") else requested
+    backend = f"cuda:{number or 0}"
     try:
         device = sapien.Device(backend)
         fault = None if device.can_render() else f"{backend} ({device.name}) has no Vulkan driver"
@@ -172,7 +173,7 @@ def _choose(requested: str, devices: list[str]) -> tuple[str, str, str | None]:
         device, fault = None, str(error)
     if fault is None:
         return backend, device.name, None
-    if requested == "auto":
+    if kind == "auto":
         return "cpu", software, f"no CUDA device can draw ({fault}); the software renderer is used"
     raise RendererError(
         f"env.render_device={requested}: {fault}. Vulkan offers: {', '.join(devices)}. Numbers count the devices in "
@@ -185,8 +186,8 @@ def setup(requested: str = "auto") -> Renderer:
     """Start the renderer of this process, once; later calls return the same.
 
     Args:
-        requested: ``auto`` (CUDA where it can draw, else the software renderer), ``cpu`` or ``cuda:N``, where N counts
-            the visible devices.
+        requested: ``auto`` or ``auto:N`` (CUDA where it can draw, else the software renderer), ``cpu`` or ``cuda:N``,
+            where N counts the visible devices; without it, it is 0.
 
     Raises:
         RendererError: if there is no usable driver, the device does not exist, or this process already draws on

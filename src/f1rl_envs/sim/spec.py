@@ -34,7 +34,7 @@ def check_simulation(config: Mapping[str, Any], known: Sequence[str]) -> Iterato
         fov = config["camera"][key]
         if fov is not None and not FOVS[0] <= fov <= FOVS[1]:
             yield f"camera.{key}={fov}: must be from {FOVS[0]} to {FOVS[1]} radians, or null for the robot's own"
-    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", str(config["render_device"])):
+    if not re.fullmatch(r"cpu|(auto|cuda)(:\d+)?", str(config["render_device"])):
         yield f"env.render_device={config['render_device']!r}: must be auto, cpu or cuda:N"
     ranges = {
         "camera.resolution": (config["camera"]["resolution"], 16, 1024),

@@ -1,0 +1,111 @@
+"""Several training processes on this machine, where no other launcher starts them: one child per rank."""
+
+from __future__ import annotations
+
+import ctypes
+import math
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+import yaml
+
+from f1rl.config.schema import Config
+from f1rl.config.typed import to_tree
+from f1rl.errors import RankFailed
+from f1rl.launch.outcome import VARIABLE as OUTCOME
+from f1rl.launch.outcome import read_outcome
+from f1rl.launch.place import Place
+from f1rl.launch.signals import PREEMPTING, STOPPING
+
+_GRACE = 20.0
+"""Seconds that the other ranks have to end when one of them has failed."""
+_POLL = 0.05
+_PR_SET_PDEATHSIG = 1
+
+
+def run_ranks(cfg: Config, size: int) -> None:
+    """Train with ``size`` processes on this machine, and wait for them.
+
+    Signals to this process reach all ranks, which agree among themselves when to stop.
+
+    Raises:
+        RankFailed: with the exit code of the rank that failed first.
+    """
+    tree = to_tree(cfg)
+    tree["trainer"]["devices"] = size
+    with tempfile.TemporaryDirectory(prefix="f1rl-") as folder:
+        file = Path(folder) / "config.yaml"
+        file.write_text(yaml.safe_dump(tree))
+        outcome = Path(folder) / "outcome"
+        environment = {**os.environ, OUTCOME: str(outcome)}
+        port = _free_port()
+        places = [Place(rank, size, rank, size, "127.0.0.1", port) for rank in range(size)]
+        ranks = [_start(file, place, dict(environment)) for place in places]
+        with _forward_signals(ranks):
+            failed = _wait(ranks)
+        code = read_outcome(outcome) or failed
+    if code:
+        raise RankFailed(code)
+
+
+def _start(file: Path, place: Place, environment: dict[str, str]) -> subprocess.Popen[bytes]:
+    place.export(environment)
+    command = [sys.executable, "-m", "f1rl", f"--config={file}"]
+    return subprocess.Popen(command, env=environment, preexec_fn=_die_with_parent)
+
+
+def _die_with_parent() -> None:
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+@contextmanager
+def _forward_signals(ranks: list[subprocess.Popen[bytes]]) -> Iterator[None]:
+    """Pass signals on for as long as the context lasts; a terminal's Ctrl-C reaches the ranks by itself."""
+
+    def forward(number: int, frame: FrameType | None) -> None:
+        for rank in ranks:
+            rank.send_signal(number)
+
+    before: Mapping[signal.Signals, object] = {
+        number: signal.signal(number, signal.SIG_IGN if number == signal.SIGINT else forward)
+        for number in (*STOPPING, *PREEMPTING)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _wait(ranks: list[subprocess.Popen[bytes]]) -> int:
+    """Return the exit code of the first rank seen to fail, 0 if none did; all have ended then."""
+    failed, deadline = 0, math.inf
+    while running := [rank for rank in ranks if rank.poll() is None]:
+        if not failed and (failed := _first_failure(ranks)):
+            deadline = time.monotonic() + _GRACE
+        if time.monotonic() > deadline:
+            for rank in running:
+                rank.kill()
+        time.sleep(_POLL)
+    return failed or _first_failure(ranks)
+
+
+def _first_failure(ranks: list[subprocess.Popen[bytes]]) -> int:
+    """Return the exit code, as a shell shows it, of a rank that has failed; 0 if there is none."""
+    code = next((rank.returncode for rank in ranks if rank.returncode), 0)
+    return code if code >= 0 else 128 - code
