@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from f1rl.records.fields import ADVERSARY, ADVERSARY_HELD_OUT, EXPLORER, EXPLORER_HELD_OUT
+from f1rl.records.fields import ADVERSARY, ADVERSARY_HELD_OUT, EXPLORER, EXPLORER_HELD_OUT, beside
 from f1rl.records.files import write_json
 from f1rl.records.jsonl import JsonlWriter
 from f1rl.records.media import save_sample, save_video
@@ -81,12 +81,13 @@ def make_explorer_run(directory: Path, episodes: int = 60, shape: LogShape = PPO
             policy |= {"approx_kl": abs(random.normal(0.01, 0.003)), "clip_fraction": 0.1 + 0.1 * random.random()}
             policy |= {"explained_variance": 0.9 * done, "kl": 0.05 * done}
             reward = 3 * done - 1 + random.normal(0, 0.3)
-            writer.write(episode(number, episode_reward=reward, lr=3e-4, **policy))
+            shares = {"inference_share": 0.3, "update_share": 0.2}
+            writer.write(episode(number, episode_reward=reward, lr=3e-4, **policy, **shares))
             log.add_train({**dict.fromkeys(shape.train, 0.0), **clock, "loss": 0.3, "reward": reward, **policy})
             if number % 10 == 0:
                 held_out = dict.fromkeys((*EXPLORER_HELD_OUT, *ADVERSARY_HELD_OUT), 2 * done)
-                held_out |= {f"{name}_random_policy": 0.5 for name in EXPLORER_HELD_OUT}
-                log.add_val({**clock, **held_out, "val_loss": 4 - done, "val_copy_last_loss": 4.5})
+                held_out |= {"val_loss": 4 - done} | {beside(name): 0.5 for name in EXPLORER_HELD_OUT}
+                log.add_val({**clock, **held_out, "val_reward_memory": done, "val_reward_stderr": 0.1})
     log.save()
 
 

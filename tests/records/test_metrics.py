@@ -91,15 +91,19 @@ def test_what_only_sounds_like_a_reference_is_none(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("shape", [PPO, GRPO], ids=lambda shape: shape.name)
-def test_an_explorers_reward_comes_first_and_its_terms_share_a_panel(tmp_path: Path, shape: LogShape) -> None:
+def test_an_explorers_reward_comes_first_with_its_terms_and_chance_beside_it(tmp_path: Path, shape: LogShape) -> None:
     make_explorer_run(tmp_path / "run", shape=shape)
     run = RunRecords(tmp_path / "run")
     found = {panel.key: panel for panel in panels(run)}
     assert headline(run) == "reward"
-    assert [*found][:3] == ["reward", "loss", "reward_by_term"]
+    assert [*found][:6] == [
+        "reward", "loss", "reward_memory", "reward_uncertainty", "reward_success", "reward_surprise",
+    ]  # fmt: skip
     assert found["loss"].title == "Loss of the world model"
-    assert [curve.label for curve in found["reward"].curves] == ["training", "validation", "random policy"]
-    assert [curve.label for curve in found["reward_by_term"].curves] == ["memory", "uncertainty", "success", "surprise"]
+    for key in ("reward", "loss", "contact_rate"):
+        assert [curve.label for curve in found[key].curves] == ["training", "validation", "random policy"]
+    assert found["loss"].curves[0].column == "avg_loss"  # the world model's; loss is the policy's
+    assert [curve.label for curve in found["reward_memory"].curves] == ["training", "validation"]
     assert {"kl", "approx_kl", "entropy", "policy_loss", "value_loss", "explained_variance"} < found.keys()
     assert best_result(run).metric == "val_reward"
     assert goal_of("policy_loss") is goal_of("approx_kl") is goal_of("entropy") is None

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import wandb
+
 from f1rl.views.news import MediaFile
-from f1rl.views.tables import newest_samples, score_rows
+from f1rl.views.tables import SAMPLES, SCORES, newest_samples, score_rows
+from f1rl.views.wandb_tables import EvaluationTables
+from records_support import add_media
 
 
 def test_everybody_who_predicts_has_a_line_at_every_scale() -> None:
@@ -33,3 +37,27 @@ def test_the_newest_pictures_are_shown() -> None:
     files = [MediaFile("media/sample", Path(f"{n}.png"), {"episode": n}) for n in range(6)]
     video = MediaFile("media/video", Path("9.mp4"), {"episode": 9})
     assert [file.clocks["episode"] for file in newest_samples([*files, video])] == [2, 3, 4, 5]
+
+
+def test_pictures_are_logged_with_the_evaluation_that_they_belong_to(tmp_path: Path) -> None:
+    add_media(tmp_path)
+    picture = tmp_path / "samples" / "episode_0010_pred_vs_gt.png"
+
+    def sample(episode: int) -> MediaFile:
+        return MediaFile("media/sample", picture, {"episode": episode, "env_step": 10 * episode, "segment": 0})
+
+    def evaluation(number: int) -> dict[str, float]:
+        clocks = {"episode": 10 * number, "env_step": 100 * number, "segment": 0}
+        return {**clocks, "eval/number": number, "eval/loss": 3.0}
+
+    tables = EvaluationTables(wandb)
+    assert tables.scores({"episode": 1, "train/avg_loss": 2.0}) == {}
+    assert tables.scores(evaluation(1))[SCORES].data == [["all", "world model", 3.0, None, None]]
+    assert list(tables.pictures([evaluation(1)], [sample(8)], last=False)) == []  # that of episode 10 may still come
+    (row,) = tables.pictures([], [sample(10)], last=False)
+    assert (row["eval/number"], row["env_step"], [line[0] for line in row[SAMPLES].data]) == (1, 100, [8, 10])
+    assert list(tables.pictures([], [sample(12)], last=False)) == []
+    assert list(tables.pictures([evaluation(2)], [], last=False)) == []
+    rows = list(tables.pictures([evaluation(3)], [sample(25)], last=True))
+    assert [(row["eval/number"], len(row[SAMPLES].data)) for row in rows] == [(2, 4), (3, 4)]
+    assert list(tables.pictures([], [], last=True)) == []

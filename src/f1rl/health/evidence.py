@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from f1rl.records.metrics import quantity
+from f1rl.records.metrics import by_quantity
 from f1rl.records.table import MetricTable
 
 _NEWEST = 200  # records in which a number that is not finite still matters
@@ -78,7 +78,7 @@ class Evidence:
 def evidence_of(train: MetricTable, val: MetricTable, facts: Facts) -> Evidence:
     """Return what a run's tables say; ``avg_loss`` and ``learning_rate`` become ``loss`` and ``lr``."""
     return Evidence(
-        train={quantity(name): train.column(name) for name in train.numeric()},
+        train={key: train.column(name) for key, name in by_quantity(train).items()},
         val={name: val.column(name) for name in val.numeric()},
         facts=facts,
         not_finite=not_finite([*train.recent][-_NEWEST:]),

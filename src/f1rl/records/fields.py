@@ -3,32 +3,45 @@
 from __future__ import annotations
 
 EXPLORER = (
-    # its last update
+    # of the update that followed the episode
+    "loss",  # all terms of the policy's loss, weighted; avg_loss is the world model's
     "policy_loss",
     "value_loss",  # PPO
     "entropy",  # nats per real action entry
     "approx_kl",  # nats per decision, from the policy that collected the rollout
-    "kl",  # GRPO: from the reference policy
+    "kl",  # from the reference policy, where there is one
     "clip_fraction",
-    "explained_variance",  # PPO
-    # what the episode paid, term by term and before scales and weights: means over its steps
+    "explained_variance",
+    "policy_updates",
+    "decisions",
+    # what the episode paid, term by term: sums over its steps, before scales and weights
     "reward_memory",
     "reward_uncertainty",
     "reward_success",
-    # what the world model made of the episode: means over its steps
+    # what the world model made of it: means over its steps
     "memory_distance",
     "wm_entropy",  # nats per token
+    # what it did to the world
+    "task_return",
+    "object_displacement",
+    "contact_rate",
+    "voxels",
 )
-"""Fields of a line of ``episode_metrics.jsonl`` where an explorer learns; ``avg_loss`` is the world model's there."""
+"""Fields of a line of ``episode_metrics.jsonl`` where an explorer learns."""
 
-ADVERSARY = (
-    "reward_surprise",  # mean over the episode's steps
-    "wm_loss",  # of the world model's last updates, nats per token
-)
-"""Further fields of a line where the world model learns as well."""
+ADVERSARY = ("reward_surprise", "wm_loss")
+"""Further fields where the world model learns as well; ``wm_loss`` is that of its updates, nats per token."""
 
-EXPLORER_HELD_OUT = ("val_reward", "val_coverage", "val_object_displacement", "val_contact_rate")
-"""Fields of an entry of the ``val_history``; with ``_random_policy`` behind, what random actions reach."""
+EXPLORER_HELD_OUT = (
+    "val_reward", "val_loss", "val_accuracy", "val_success", "val_object_displacement", "val_contact_rate",
+    "val_voxels",
+)  # fmt: skip
+"""Fields of an entry of the ``val_history``; ``val_random_policy_...`` is what chance reaches from the same seeds."""
 
 ADVERSARY_HELD_OUT = ("val_explorer_loss",)
-"""The world model's loss on held-out episodes of the explorer, nats per token; ``val_loss`` is that on random ones."""
+"""The world model's loss on what the explorer found when the phase began; ``val_loss`` is that on what it finds now."""
+
+
+def beside(name: str) -> str:
+    """Return the field of what chance reaches beside ``val_NAME``."""
+    return f"val_random_policy_{name.removeprefix('val_')}"

@@ -33,27 +33,31 @@ _SAME = {
 _TITLES = {
     "loss": "Loss",
     "reward": "Reward",
-    "reward_by_term": "Reward by term",
     "kl": "KL divergence",
     "approx_kl": "KL divergence of an update",
     "clip_fraction": "Share of clipped ratios",
     "entropy": "Entropy of the policy",
     "wm_entropy": "Entropy of the world model's predictions",
     "wm_loss": "Loss of the world model's updates",
-    "explorer_loss": "Loss of the world model on held-out episodes of the explorer",
+    "explorer_loss": "Loss of the world model on what the explorer found at first",
+    "voxels": "Voxels visited",
     "lr": "Learning rate",
     "psnr": "PSNR (dB)",
     "grad_norm": "Gradient norm",
     "health.score": "Health (0 to 100)",
     "env_steps_per_s": "Environment steps per second",
     "wait_env_share": "Share of time spent waiting for episodes",
+    "inference_share": "Share of time spent on inference",
+    "update_share": "Share of time spent on updates",
+    "media_share": "Share of time spent on pictures",
 }
+_TERMS = tuple(name for name in (*EXPLORER, *ADVERSARY) if name.startswith("reward_"))
+_TITLES |= {name: f"Reward: {name.removeprefix('reward_')}" for name in _TERMS}
 _WITH_EXPLORER = {"loss": "Loss of the world model", "accuracy": "Accuracy of the world model"}
 _ORDER = (
-    "loss", "reward", "reward_by_term", "kl", "approx_kl", "entropy", "policy_loss", "value_loss", "explained_variance",
+    "loss", "reward", *_TERMS, "kl", "approx_kl", "entropy", "policy_loss", "value_loss", "explained_variance",
     "clip_fraction", "accuracy", "psnr", "action_sensitivity", "memory_gain", "lr", "grad_norm",
 )  # fmt: skip
-_TERMS = {name: name.removeprefix("reward_") for name in (*EXPLORER, *ADVERSARY) if name.startswith("reward_")}
 _REFERENCES = {
     "^copy_last_|_copy_last$": "copy last frame",
     "^unigram_|_unigram$": "unigram",
@@ -64,7 +68,7 @@ _LOWER = ("loss", "error", "perplexity", "kl", "wait")
 _NEITHER = ("policy_loss", "approx_kl", "entropy")  # a policy's loss has no level; updates may be too small as well
 _HIGHER = (
     "reward", "return", "acc", "psnr", "success", "score", "coverage", "contact_rate", "displacement", "margin", "gain",
-    "sensitivity", "explained_variance", "per_s",
+    "sensitivity", "explained_variance", "voxels", "per_s",
 )  # fmt: skip
 
 
@@ -135,8 +139,7 @@ def has_explorer(run: RunRecords) -> bool:
 def headline(run: RunRecords) -> Literal["loss", "reward"]:
     """Return the quantity that says best how training goes: the reward where it decides, else the loss."""
     deciding = quantity(run.final_metrics.get("metric") or _deciding(run)[0])
-    has_reward = any(quantity(name) == "reward" for name in run.train.numeric())
-    return "reward" if deciding == "reward" and has_reward else "loss"
+    return "reward" if deciding == "reward" and "reward" in by_quantity(run.train) else "loss"
 
 
 def shared_clocks(run: RunRecords) -> list[str]:
@@ -184,6 +187,11 @@ def quantity(column: str) -> str:
     return _place(column, "val")[0]
 
 
+def by_quantity(table: MetricTable) -> dict[str, str]:
+    """Return the numeric column of each quantity of a table."""
+    return {quantity(name): name for name in table.numeric() if not _is_double(name, table)}
+
+
 def goal_of(name: str) -> Literal["min", "max"] | None:
     """Return whether lower or higher values of a quantity are better, by its name; None if that is not known."""
     if any(word in name for word in _NEITHER):
@@ -211,15 +219,14 @@ def _clock_column(table: MetricTable, clock: str) -> str:
 
 
 def _is_double(column: str, table: MetricTable) -> bool:
-    return column == "eval_loss" and "val_loss" in table
+    """Return whether another column of ``table`` says the same, or is meant by its quantity (``records.fields``)."""
+    return (column == "eval_loss" and "val_loss" in table) or (column == "loss" and "avg_loss" in table)
 
 
 def _place(column: str, history: Literal["train", "val"]) -> tuple[str, Curve]:
     """Return the panel that ``column`` belongs to, and the curve."""
     base = re.sub(r"^(val|eval)_", "", column)
     label = "training" if history == "train" else "validation"
-    if base in _TERMS:
-        return "reward_by_term", Curve(_TERMS[base], history, column)
     scale = re.fullmatch(r"(.+)_scale_(\d+)", base)
     if scale:
         return f"{scale.group(1)}_by_scale", Curve(f"scale {scale.group(2)}", history, column)

@@ -17,11 +17,12 @@ CLOCKS = ("env_step", "decision_step", "optimizer_step", "episode", "segment")
 _OTHER_NAMES = {"total_steps", "step", "epoch"}  # of clocks, for readers of the customary formats
 _SECTIONS = {
     "env": {"episode_reward", "length", "success", "seed", "scene_seed", "attempts", "worker"},
-    "time": {"env_steps_per_s", "wait_env_share", "wall_time", "timestamp"},
+    "time": {"env_steps_per_s", "wall_time", "timestamp"},
     "explorer": set(EXPLORER),
     "adversary": set(ADVERSARY),
 }
 _SECTION_OF = {key: section for section, keys in _SECTIONS.items() for key in keys}
+_SHARE = "_share"  # of the time, behind the name of what it was spent on
 _MEDIA = {"media/sample": "samples/*.png", "media/video": "videos/*.mp4"}
 
 
@@ -38,7 +39,7 @@ class MediaFile:
 
 def episode_row(record: Mapping[str, Any]) -> dict[str, float]:
     """Return a line of ``episode_metrics.jsonl``: clocks, and numbers as ``train/avg_loss``, ``env/length``, ..."""
-    return _row(record, lambda key: f"{_SECTION_OF.get(key, 'train')}/{key}")
+    return _row(record, lambda key: f"{_SECTION_OF.get(key, 'time' if key.endswith(_SHARE) else 'train')}/{key}")
 
 
 def evaluation_row(entry: Mapping[str, Any], number: int) -> dict[str, float]:

@@ -13,7 +13,7 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -21,9 +21,9 @@ from typing import Any
 import yaml
 
 from f1rl.records.reader import RUN_FILE, read_json
-from f1rl.views.news import MediaFile, SegmentNews
-from f1rl.views.tables import SAMPLE_COLUMNS, SAMPLES, SCORE_COLUMNS, SCORES, newest_samples, score_rows
+from f1rl.views.news import SegmentNews
 from f1rl.views.wandb_server import why_not_online
+from f1rl.views.wandb_tables import EvaluationTables
 
 INTERVAL = 1.0  # seconds between looks at the files
 LAST_SECONDS = 30  # to finish in, once training has ended
@@ -65,27 +65,18 @@ def follow(wandb: ModuleType, run: Path, news: SegmentNews, ended: threading.Eve
     shown = _open(wandb, run, report)
     for section in _SECTIONS:
         shown.define_metric(f"{section}/*", step_metric="env_step")
-    last, samples = False, []
+    last, tables = False, EvaluationTables(wandb)
     while not last:
         last = ended.wait(INTERVAL)  # what was written before the end is read after it
         rows, media = news.read()
-        samples = newest_samples([*samples, *media])
         for row in rows:
-            tables = evaluation_tables(wandb, row, samples) if "eval/number" in row else {}
-            shown.log({**row, **tables})  # never with step=, which drops rows that come late
+            shown.log({**row, **tables.scores(row)})  # never with step=, which drops rows that come late
         for file in media:
             shown.log({file.name: getattr(wandb, MEDIA_KINDS[file.name])(str(file.path)), **file.clocks})
+        for row in tables.pictures(rows, media, last=last):
+            shown.log(row)
     status = read_json(run / RUN_FILE).get("status")
     shown.finish(exit_code=0 if status in ("done", "interrupted") else 1)
-
-
-def evaluation_tables(wandb: ModuleType, row: Mapping[str, Any], samples: Sequence[MediaFile]) -> dict[str, Any]:
-    """Return the tables that go with the row of an evaluation, by name."""
-    pictures = [
-        [*(file.clocks[clock] for clock in SAMPLE_COLUMNS[:2]), wandb.Image(str(file.path))] for file in samples
-    ]
-    filled = {SCORES: (SCORE_COLUMNS, score_rows(row)), SAMPLES: (SAMPLE_COLUMNS, pictures)}
-    return {name: wandb.Table(columns=list(titles), data=data) for name, (titles, data) in filled.items() if data}
 
 
 def identity(run: Path) -> dict[str, Any]:

@@ -150,5 +150,5 @@ def test_reward_kl_and_entropy_of_an_explorer_are_drawn(tmp_path: Path, capsys: 
     make_explorer_run(tmp_path / "run")
     text = report(capsys, tmp_path / "run", "--plots")
     assert "  val_reward: 2.0000\n" in text.split("Best Checkpoint")[1]
-    for name in ("reward", "reward_by_term", "kl", "approx_kl", "entropy", "value_loss"):
+    for name in ("reward", "reward_memory", "kl", "approx_kl", "entropy", "value_loss"):
         assert Image.open(tmp_path / "run" / "report" / f"{name}_curve.png").width > 500

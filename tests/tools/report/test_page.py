@@ -111,7 +111,8 @@ def test_an_explorers_curves_are_drawn(browser: Browser, tmp_path: Path) -> None
     assert visit.page.locator(".card h3").first.inner_text() == "Reward"
     for key in ("reward", "kl", "approx_kl", "entropy"):
         assert visit.page.locator(f"#figure-{key} .js-line").count() >= 1
-    terms = visit.page.locator("#figure-reward_by_term .legendtext").all_text_contents()
-    assert terms == ["memory", "uncertainty", "success", "surprise"]
+    terms = visit.page.locator(".card h3").filter(has_text="Reward: ").all_inner_texts()
+    assert terms == ["Reward: memory", "Reward: uncertainty", "Reward: success", "Reward: surprise"]
     assert "random policy" in visit.page.locator("#overview").inner_text()
+    assert "updates 24 s (20 %)" in visit.page.locator("#time").inner_text()
     assert visit.complaints == []

@@ -20,7 +20,7 @@ class Panel:
 
     title: str
     metrics: tuple[str, ...]
-    """As they are logged; a ``*`` at the end stands for all that begin so."""
+    """As they are logged; a ``*`` stands for anything."""
     kind: Kind = "curves"
     clock: str = "env_step"
     """What curves are drawn over."""
@@ -47,8 +47,8 @@ _SETTINGS = (
 )
 
 
-def _beside_random(name: str) -> tuple[str, str]:
-    return f"eval/{name}", f"eval/{name}_random_policy"
+def _beside_chance(name: str) -> tuple[str, str]:
+    return f"eval/{name}", f"eval/random_policy_{name}"
 
 
 def _update(title: str, *names: str) -> Panel:
@@ -83,10 +83,11 @@ WORLD_MODEL = Section(
 EXPLORER = Section(
     "Explorer",
     (
-        Panel("Reward of an episode", ("env/episode_reward", "eval/reward")),
+        Panel("Reward of an episode", ("env/episode_reward", *_beside_chance("reward"))),
         Panel(
             "Terms of the reward", ("explorer/reward_memory", "explorer/reward_uncertainty", "explorer/reward_success")
         ),
+        Panel("Loss of the world model on what is found", ("train/avg_loss", *_beside_chance("loss"))),
         _update("Entropy (nats per action entry)", "entropy"),
         _update("Policy loss", "policy_loss"),
         _update("Value loss", "value_loss"),
@@ -94,17 +95,16 @@ EXPLORER = Section(
         _update("KL divergence: of an update, from the reference", "approx_kl", "kl"),
         _update("Share of clipped ratios", "clip_fraction"),
         Panel("Distance of the memories", ("explorer/memory_distance",)),
-        Panel("Coverage, held out", _beside_random("coverage")),
-        Panel("Contact rate, held out", _beside_random("contact_rate")),
-        Panel("Object displacement, held out", _beside_random("object_displacement")),
+        Panel("Voxels visited, held out", _beside_chance("voxels")),
+        Panel("Contact rate, held out", _beside_chance("contact_rate")),
+        Panel("Object displacement, held out", _beside_chance("object_displacement")),
     ),
 )
 ADVERSARY = Section(
     "Adversary",
     (
         Panel("Surprise that the explorer finds", ("adversary/reward_surprise",)),
-        Panel("World model: loss on what the explorer finds", ("train/avg_loss", "eval/explorer_loss")),
-        Panel("World model: held out, explorer's and random", ("eval/explorer_loss", "eval/loss")),
+        Panel("World model: loss on what is found now, and was at first", ("eval/loss", "eval/explorer_loss")),
         Panel("World model: loss of its updates", ("adversary/wm_loss",), clock="optimizer_step"),
         Panel("Entropy of its predictions (nats per token)", ("explorer/wm_entropy",)),
     ),
@@ -113,7 +113,7 @@ THROUGHPUT = Section(
     "Throughput",
     (
         Panel("Environment steps per second", ("time/env_steps_per_s",)),
-        Panel("Share of time spent waiting for episodes", ("time/wait_env_share",)),
+        Panel("Shares of the time", ("time/*_share",)),
         Panel("Training time (s)", ("time/wall_time",)),
         Panel("Steps of an episode", ("env/length",), clock="episode"),
         Panel("Seconds of an evaluation", ("eval/seconds",)),

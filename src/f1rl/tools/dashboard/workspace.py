@@ -64,8 +64,8 @@ def _panel(panel: Panel) -> Any:
 
 
 def _curves(panel: Panel) -> reports.LinePlot:
-    names = [name for name in panel.metrics if not name.endswith("*")]
-    patterns = [re.escape(name[:-1]) + ".*" for name in panel.metrics if name.endswith("*")]
+    names = [name for name in panel.metrics if "*" not in name]
+    patterns = [".*".join(map(re.escape, name.split("*"))) for name in panel.metrics if "*" in name]
     grouped = {"groupby": "Group", "groupby_aggfunc": "mean", "groupby_rangefunc": "stddev"}
     return reports.LinePlot(
         title=panel.title,

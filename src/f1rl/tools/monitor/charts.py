@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from f1rl.records.files import write_atomically
-from f1rl.records.metrics import headline, panels, points, quantity
+from f1rl.records.metrics import by_quantity, headline, panels, points
 from f1rl.records.reader import RunRecords
 from f1rl.records.statistics import finite, reduce, rolling_mean
 from f1rl.records.table import MetricTable
@@ -76,7 +76,7 @@ def draw(figure: Figure, watch: Watch) -> None:
 
 def _series(axis: Axes, run: RunRecords, key: str, title: str, *, is_noisy: bool) -> None:
     axis.set(title=title, xlabel="episode")
-    column = next((name for name in run.train.numeric() if quantity(name) == key), None)
+    column = by_quantity(run.train).get(key)
     if column is not None:
         _line(axis, _clock(run.train), run.train.column(column), is_noisy=is_noisy)
 

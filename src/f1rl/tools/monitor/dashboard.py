@@ -34,7 +34,7 @@ _VALIDATION = {
     "val_psnr": "PSNR (dB)", "val_action_sensitivity": "action sensitivity", "val_memory_gain": "memory gain",
     "val_reward": "reward",
 }  # fmt: skip
-_PARTS = {"training": "green", "waiting for episodes": "yellow", "evaluation": "blue"}
+_PARTS = {"training": "green", "updates": "green", "waiting for episodes": "yellow"}  # what else there is: blue
 
 
 def show_dashboard(watch: Watch, refresh: float, console: Console | None = None) -> None:
@@ -171,7 +171,8 @@ def time_spent(moment: Snapshot) -> RenderableType:
     table.add_column(ratio=1)
     table.add_column(justify="right", no_wrap=True)
     for name, seconds in moment.spent.items():
-        bar = ProgressBar(total=total, completed=seconds, complete_style=_PARTS[name], finished_style=_PARTS[name])
+        colour = _PARTS.get(name, "blue")
+        bar = ProgressBar(total=total, completed=seconds, complete_style=colour, finished_style=colour)
         table.add_row(name.removesuffix(" for episodes"), bar, f"{seconds / total:.0%}  {age(seconds)}")
     return table
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from f1rl.health.of_run import run_health
 from f1rl.health.score import Health
-from f1rl.records.metrics import best_result, headline, quantity
+from f1rl.records.metrics import best_result, by_quantity, headline
 from f1rl.records.process import is_here
 from f1rl.records.reader import Progress, RunRecords, number_in
 from f1rl.records.status import RunStatus
@@ -99,7 +99,7 @@ class Watch:
             segment=run.info.get("segment", 0),
             status=replace(status, detail=printable(status.detail)),
             progress=run.progress(),
-            metrics=_newest(run.train.last),
+            metrics=_newest(run),
             headline=shown,
             change=_change(run, shown),
             seconds_per_episode=run.seconds_per_episode,
@@ -129,12 +129,13 @@ def _numbers(record: dict[str, Any]) -> dict[str, float]:
     return {key: v for key, v in record.items() if isinstance(v, int | float) and math.isfinite(v)}
 
 
-def _newest(record: dict[str, Any]) -> dict[str, float]:
-    return {quantity(key): value for key, value in _numbers(record).items()}
+def _newest(run: RunRecords) -> dict[str, float]:
+    last = _numbers(run.train.last)
+    return {key: last[column] for key, column in by_quantity(run.train).items() if column in last}
 
 
 def _change(run: RunRecords, shown: str) -> float | None:
-    column = next((name for name in run.train.numeric() if quantity(name) == shown), None)
+    column = by_quantity(run.train).get(shown)
     values = run.train.column(column)[-2 * _WINDOW :] if column else np.empty(0)
     if len(values) < 2 * _WINDOW:
         return None
@@ -146,6 +147,6 @@ def _change(run: RunRecords, shown: str) -> float | None:
 
 
 def _recent(run: RunRecords, shown: str) -> tuple[tuple[int, float], ...]:
-    records = [_newest(record) for record in [*run.train.recent][-_WINDOW:]]
-    clock = run.progress().unit
-    return tuple((int(r[clock]), float(r[shown])) for r in records if clock in r and shown in r)
+    records = [_numbers(record) for record in [*run.train.recent][-_WINDOW:]]
+    clock, column = run.progress().unit, by_quantity(run.train).get(shown)
+    return tuple((int(r[clock]), float(r[column])) for r in records if clock in r and column in r)
