@@ -52,7 +52,7 @@ def reachable_action(env: object, rng: np.random.Generator) -> np.ndarray:
         if inside and planner._is_free(joints):
             action = np.zeros(32, np.float32)
             action[:3] = (pose[:3, 3] - box.mean(axis=1)) / ((box[:, 1] - box[:, 0]) / 2)
-            action[3:7] = modes.quaternion(pose[:3, :3])
+            action[3:7] = rotations.to_quaternion(pose[:3, :3])
             return action
 
 

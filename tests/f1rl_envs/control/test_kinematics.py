@@ -37,6 +37,8 @@ def test_rotations_agree_with_each_other():
     axes = vectors / np.maximum(angles, 1e-12)[:, None]
     quaternions = np.concatenate([np.cos(angles / 2)[:, None], np.sin(angles / 2)[:, None] * axes], axis=1)
     np.testing.assert_allclose(rotations.from_quaternion(quaternions, np), matrices, atol=1e-9)
+    back = np.array([rotations.to_quaternion(matrix) for matrix in matrices])
+    np.testing.assert_allclose(np.abs((back * quaternions).sum(axis=1)), 1.0, atol=1e-9)  # the same, up to its sign
     error = rotations.error(matrices, np.tile(np.eye(3), (50, 1, 1)), np)
     np.testing.assert_allclose(error, np.sin(angles)[:, None] * axes, atol=1e-9)
 

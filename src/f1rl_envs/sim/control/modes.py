@@ -20,6 +20,7 @@ import numpy as np
 
 from f1rl_envs.layout import layout
 from f1rl_envs.normalize import AffineNormalizer
+from f1rl_envs.sim.control import rotations
 from f1rl_envs.sim.control.kinematics import arm_kinematics
 from f1rl_envs.spec import Waypoints
 
@@ -92,7 +93,7 @@ def waypoints(robot: Embodiment, mode: str) -> Waypoints | None:
             centres += [*(np.array(arm.home) - centre) / half_range, 0.0]
             spreads += [*_QPOS_SPREAD / half_range, 1.0]
         else:
-            centres += [0.0, 0.0, 0.0, *quaternion(home_pose(arm)[:3, :3]), 0.0]
+            centres += [0.0, 0.0, 0.0, *rotations.to_quaternion(home_pose(arm)[:3, :3]), 0.0]
             spreads += [*[_POSE_SPREAD] * 3, *[_QUATERNION_SPREAD] * 4, 1.0]
     padded = np.zeros((2, len(normalizer.layout.mask)))
     padded[:, normalizer.layout.entries] = centres, spreads
@@ -141,12 +142,3 @@ def _normalizer(ranges: list[tuple[np.ndarray, np.ndarray]]) -> AffineNormalizer
     """Join the ranges of the arms, each with its gripper as the last entry."""
     centre, half_range = (np.concatenate(parts) for parts in zip(*ranges, strict=True))
     return AffineNormalizer(layout([len(part) - 1 for part, _ in ranges]), centre, half_range)
-
-
-def quaternion(rotation: np.ndarray) -> np.ndarray:
-    """Return a rotation matrix as a unit quaternion ``w, x, y, z``: the largest eigenvector of Bar-Itzhack's matrix."""
-    (a, b, c), (d, e, f), (g, h, i) = rotation
-    matrix = np.array(
-        [[a + e + i, h - f, c - g, d - b], [0, a - e - i, b + d, c + g], [0, 0, e - a - i, f + h], [0, 0, 0, i - a - e]]
-    )
-    return np.linalg.eigh(matrix, UPLO="U")[1][:, -1]

@@ -1,12 +1,14 @@
 """Rotations as matrices ``[..., 3, 3]``, for numpy arrays and torch tensors alike.
 
-Each function takes ``xp``, the module ``numpy`` or ``torch`` whose arrays it is given, so that the single-scene and
-the batched controllers share one implementation. Quaternions are ``w, x, y, z``.
+Each function of a step takes ``xp``, the module ``numpy`` or ``torch`` whose arrays it is given, so that the
+single-scene and the batched controllers share one implementation. Quaternions are ``w, x, y, z``.
 """
 
 from __future__ import annotations
 
 from typing import Any
+
+import numpy as np
 
 Array = Any
 """A numpy array or a torch tensor."""
@@ -44,6 +46,19 @@ def from_quaternion(quaternion: Array, xp: Any) -> Array:
         ],
         xp,
     )
+
+
+def to_quaternion(rotation: np.ndarray) -> np.ndarray:
+    """Return the unit quaternion ``[4]`` of a numpy rotation, of either sign.
+
+    It is the eigenvector of the largest eigenvalue of a symmetric matrix made of the rotation's entries, which is well
+    defined for every rotation (Bar-Itzhack 2000, "New method for extracting the quaternion from a rotation matrix").
+    """
+    (a, b, c), (d, e, f), (g, h, i) = rotation
+    upper = np.array(
+        [[a + e + i, h - f, c - g, d - b], [0, a - e - i, b + d, c + g], [0, 0, e - a - i, f + h], [0, 0, 0, i - a - e]]
+    )
+    return np.linalg.eigh(upper, UPLO="U")[1][:, -1]
 
 
 def error(target: Array, current: Array, xp: Any) -> Array:

@@ -11,28 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
+from f1rl_envs.sim.control.rotations import to_quaternion
 from f1rl_envs.sim.embodiments.compose import compose
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
-
-
-def _quaternion(rotation: np.ndarray) -> tuple[float, float, float, float]:
-    """Return ``w, x, y, z`` of a rotation matrix ``[3, 3]``.
-
-    The quaternion is the eigenvector of the largest eigenvalue of a symmetric matrix made of its entries, which is
-    well defined for every rotation (Bar-Itzhack, 2000).
-    """
-    r = rotation
-    k = np.array(
-        [
-            [r[0, 0] + r[1, 1] + r[2, 2], r[2, 1] - r[1, 2], r[0, 2] - r[2, 0], r[1, 0] - r[0, 1]],
-            [r[2, 1] - r[1, 2], r[0, 0] - r[1, 1] - r[2, 2], r[0, 1] + r[1, 0], r[0, 2] + r[2, 0]],
-            [r[0, 2] - r[2, 0], r[0, 1] + r[1, 0], r[1, 1] - r[0, 0] - r[2, 2], r[1, 2] + r[2, 1]],
-            [r[1, 0] - r[0, 1], r[0, 2] + r[2, 0], r[1, 2] + r[2, 1], r[2, 2] - r[0, 0] - r[1, 1]],
-        ]
-    )
-    w, x, y, z = np.linalg.eigh(k)[1][:, -1]
-    return float(w), float(x), float(y), float(z)
 
 
 @dataclass(frozen=True)
@@ -69,7 +51,8 @@ class CameraMount:
         x = np.array(forward) / np.linalg.norm(forward)
         z = np.array(up) - x * np.dot(x, up)
         z /= np.linalg.norm(z)
-        return cls(link, position, _quaternion(np.stack([x, np.cross(z, x), z], axis=1)), fov)
+        rotation = np.stack([x, np.cross(z, x), z], axis=1)
+        return cls(link, position, tuple(to_quaternion(rotation).tolist()), fov)
 
 
 @dataclass(frozen=True)
