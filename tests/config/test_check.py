@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from f1rl.config.check import AT_LEAST_ONE, NOT_NEGATIVE, POSITIVE
+from f1rl.config.check import ARMS, AT_LEAST_ONE, NOT_NEGATIVE, POSITIVE
 from f1rl.config.compose import compose
 from f1rl.errors import ConfigError
+from f1rl_envs.sim import embodiments
 
 
 def problems_of(*overrides: str) -> list[str]:
@@ -47,6 +48,10 @@ def test_other_numbers_are_not_negative(key: str) -> None:
         (["embodiment=dual_franka", "embodiment.distance=null"], "embodiment.distance must be given for a pair"),
         (["embodiment.distance=0.5"], "embodiment.distance must be null for a single arm; got 0.5"),
         (["embodiment.arms=[]"], "embodiment.arms must name one arm, or the left and the right one of a pair"),
+        (
+            ["embodiment.arms=[ur6]"],
+            "embodiment.arms must name arms out of franka, xarm7, ur5, so101, vx300s; got 'ur6'; did",
+        ),
         (["randomization.num_objects=[6,3]"], "randomization.num_objects must be [least, most]"),
         (
             ["control=ee_pose", "control.planner=null"],
@@ -90,6 +95,10 @@ def test_contradictions(overrides: list[str], problem: str) -> None:
     found = problems_of(*overrides)
     assert len(found) == 1
     assert found[0].startswith(problem)
+
+
+def test_the_arms_are_those_of_the_environments() -> None:
+    assert set(ARMS) == set(embodiments.ARMS)
 
 
 def test_all_contradictions_are_reported_at_once() -> None:

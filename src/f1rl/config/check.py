@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 
 from f1rl.config.schema import Config, Env
+from f1rl.config.typed import suggest
 
 AT_LEAST_ONE = (
     "phase.num_episodes",
@@ -46,6 +47,8 @@ NOT_NEGATIVE = ("seed", "phase.warmup_steps", "phase.weight_decay", "phase.min_l
 SIMULATOR_KEYS = ("sim_freq", "control_freq", "render_device")
 OWN_KEYS = {"toy": ("variant",), "random_exploration": SIMULATOR_KEYS, "maniskill": ("task", *SIMULATOR_KEYS)}
 """Keys of ``env`` that not every environment has, by its id."""
+ARMS = ("franka", "xarm7", "ur5", "so101", "vx300s")
+"""Names that ``embodiment.arms`` may hold; the descriptions are in ``f1rl_envs``, which nothing here may load."""
 
 
 def find_contradictions(config: Config) -> list[str]:
@@ -127,6 +130,9 @@ def _simulator(env: Env) -> Iterator[str]:
 def _embodiment(config: Config) -> Iterator[str]:
     robot = config.embodiment
     arms, single = list(robot.arms), robot.single_arm
+    for arm in arms:
+        if arm not in ARMS:
+            yield f"embodiment.arms must name arms out of {', '.join(ARMS)}; got {arm!r}{suggest(arm, ARMS)}"
     if len(arms) not in (1, 2):
         yield f"embodiment.arms must name one arm, or the left and the right one of a pair; got {arms}"
         return
