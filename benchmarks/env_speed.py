@@ -78,13 +78,8 @@ def timed(loop: Callable[..., None], env: RandomExplorationEnv, steps: int, k: i
 
 def triangles(env: RandomExplorationEnv) -> int:
     """Return the triangles of everything that is drawn."""
-    import sapien
-
-    total = 0
-    for entity in env.base.scene.sub_scenes[0].entities:
-        body = entity.find_component_by_type(sapien.render.RenderBodyComponent)
-        total += sum(len(part.triangles) for shape in (body.render_shapes if body else ()) for part in shape.parts)
-    return total
+    bodies = env.base.scene.sub_scenes[0].render_system.render_bodies
+    return sum(len(part.triangles) for body in bodies for shape in body.render_shapes for part in shape.parts)
 
 
 def cpu_name() -> str:

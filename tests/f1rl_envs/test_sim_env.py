@@ -265,6 +265,30 @@ def test_an_episode_is_the_same_whatever_came_before(rough):
     assert touched >= 2  # otherwise this test says nothing about contacts
 
 
+def test_a_larger_picture_is_the_same_on_a_used_scene(env):
+    pictures = []
+    for seed, rebuild in ((0, True), (1, False), (0, False)):
+        env.reset(seed=seed, options={"scene_seed": 7, "rebuild": rebuild})
+        pictures.append(env.render())
+    np.testing.assert_array_equal(pictures[2], pictures[0])
+    assert (pictures[1] != pictures[0]).any()
+
+
+def test_a_reset_leaves_what_is_drawn_in_the_renderer(env):
+    """Each shape is given a new number when it enters the renderer, which then sets itself up anew."""
+
+    def numbers():
+        bodies = env.base.scene.sub_scenes[0].render_system.render_bodies
+        return {shape.per_scene_id for body in bodies for shape in body.render_shapes}
+
+    env.reset(seed=0, options={"scene_seed": 7})
+    env.reset(seed=1, options={"scene_seed": 7})
+    before = numbers()
+    assert len(before) > 15
+    env.reset(seed=2, options={"scene_seed": 7})
+    assert numbers() == before
+
+
 _IN_ANOTHER_PROCESS = """
 import sys, json, hashlib
 sys.path.insert(0, sys.argv[2])

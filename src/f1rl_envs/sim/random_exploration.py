@@ -29,7 +29,7 @@ from f1rl_envs.errors import SceneError
 from f1rl_envs.sim import building, render
 from f1rl_envs.sim.agents import AGENTS, RobotAgent
 from f1rl_envs.sim.cameras import camera_configs
-from f1rl_envs.sim.physics import renew_physics, settles
+from f1rl_envs.sim.physics import put, renew_physics, settles
 from f1rl_envs.sim.randomization import DEFAULT as DEFAULT_RANDOMIZATION
 from f1rl_envs.sim.scene import SceneSpec, sample_scene
 from f1rl_envs.sim.start import sample_start, start_seed
@@ -189,15 +189,13 @@ class RandomExploration(BaseEnv):
     def restart(self, seed: int) -> None:
         """Start the episode of ``seed`` on the scene as it stands.
 
-        This is :meth:`reset` for one scene on the CPU, without an observation and without seeding the generators that
-        this environment does not use.
+        This is :meth:`reset` for one scene on the CPU that is stepped and drawn without :meth:`step`: there is no
+        observation, and what only :meth:`step` uses is left as it was, ManiSkill's generators and controllers.
         """
-        renew_physics(self.scene)
+        renew_physics(self.scene, doubles=True)
         self._episode_seed = np.array([seed], np.int64)
         self._elapsed_steps.zero_()
-        self._clear_sim_state()
         self._initialize_episode(torch.zeros(1, dtype=torch.int64), {})
-        self.agent.controller.reset()
 
     def _initialize_episode(self, env_idx: torch.Tensor, options: dict[str, Any]) -> None:
         """Place the robot and the objects of the scenes in ``env_idx`` by their episode seeds.
@@ -234,6 +232,9 @@ class RandomExploration(BaseEnv):
         ]
         qpos = np.tile(self.agent.keyframes["rest"].qpos, (len(rows), 1))
         qpos[:, self.agent.joint_indices(joints)] += np.stack([start.arm_noise for start in starts])
+        if not self.gpu_sim_enabled:
+            put(self.agent.robot._objs[0], qpos[0], self.bodies, starts[0].poses)
+            return
         self.agent.reset(torch.from_numpy(qpos).to(self.device))
         for k, actor in enumerate(self.objects):
             pose = torch.from_numpy(np.stack([start.poses[k] for start in starts])).to(self.device)
