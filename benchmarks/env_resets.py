@@ -1,8 +1,8 @@
 """What a reset costs, with and without a new scene, and whether memory grows over many of them.
 
-A reset takes the first pictures too: its time is given with and without them, and beside it what the same pictures cost
-again, with nothing moved. Each reset follows a step. Memory is the resident size after each tenth of the resets; its slope
-over the second half is what grows::
+A reset takes the first pictures too: its time is given with and without them, beside that of pictures taken again with
+nothing moved. A step comes before each. Memory is the resident size after each tenth of the resets; its slope over the
+second half is what grows::
 
     python -m benchmarks.env_resets --resets 1000
 """
@@ -30,31 +30,44 @@ RESETS_PER_SCENE = 5
 """Of the resets whose memory is measured, one in so many builds a scene."""
 
 
-def milliseconds(env: RandomExplorationEnv, call: Callable[[int], Any], count: int) -> tuple[float, float]:
-    """Return the median wall time and the median processor time of ``call(k)``; the second bears other load better."""
-    times = []
+def now() -> np.ndarray:
+    """Return wall time and processor time in milliseconds, ``[2]``; the second bears other load better."""
+    return 1e3 * np.array([time.perf_counter(), time.process_time()])
+
+
+def cost(env: RandomExplorationEnv, call: Callable[[int], Any], count: int) -> np.ndarray:
+    """Return the medians of :func:`now` over ``call(k)``, and over what of it is not taking pictures, ``[2, 2]``."""
+    times, observe, pictures = [], env._observe, np.zeros(2)
+
+    def timed() -> dict[str, np.ndarray]:
+        start = now()
+        observation = observe()
+        pictures[:] = now() - start
+        return observation
+
     for k in range(count):
         env.step(env.action_space.sample())
-        wall, busy = time.perf_counter(), time.process_time()
-        call(k)
-        times.append((time.perf_counter() - wall, time.process_time() - busy))
-    wall, busy = 1e3 * np.median(times, axis=0)
-    return float(wall), float(busy)
+        with mock.patch.object(env, "_observe", timed):
+            start = now()
+            call(k)
+            whole = now() - start
+        times.append([whole, whole - pictures])
+    return np.median(times, axis=0)
 
 
-def times_of_resets(env: RandomExplorationEnv) -> dict[str, tuple[float, float]]:
-    """Return what is measured by its label, each as :func:`milliseconds` gives it."""
-
-    def reset(k: int) -> None:
+def times_of_resets(env: RandomExplorationEnv) -> dict[str, np.ndarray]:
+    """Return what is measured by its label, each ``[2]`` as :func:`now` gives it."""
+    for k in range(2):  # the second reset prepares the scene for those to come
         env.reset(seed=k, options={"scene_seed": 1})
-
-    reset(0)
-    rows = {"reset, same scene": milliseconds(env, reset, 200)}
-    with mock.patch.object(env, "_observe", return_value={}):
-        rows["the same without pictures"] = milliseconds(env, reset, 200)
-    rows["the pictures of a still scene"] = milliseconds(env, lambda _: env._observe(), 200)
-    rows["reset, new scene"] = milliseconds(env, lambda k: env.reset(seed=k, options={"scene_seed": 2 + k}), 20)
-    return rows
+    kept = cost(env, lambda k: env.reset(seed=k, options={"scene_seed": 1}), 200)
+    still = cost(env, lambda _: env._observe(), 200)
+    new = cost(env, lambda k: env.reset(seed=k, options={"scene_seed": 2 + k}), 20)
+    return {
+        "reset, same scene": kept[0],
+        "the same without its pictures": kept[1],
+        "the pictures of a still scene": still[0],
+        "reset, new scene": new[0],
+    }
 
 
 def rss_mb() -> float:

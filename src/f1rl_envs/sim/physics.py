@@ -31,7 +31,7 @@ class BodyScene(sapien.Scene):
         physics.timestep = before.physx_system.timestep
         super().__init__([physics, before.render_system])
         self.built: sapien.Scene = getattr(before, "built", before)
-        """The scene that everything was built in; it holds what has no body, lights and fixed cameras, and must live."""
+        """The scene that all was built in; it must live, since it holds what has no body: lights and fixed cameras."""
         self.doubles: sapien.Scene | None = getattr(before, "doubles", None)
         """What is drawn in place of the bodies, in their order; None where the bodies themselves are drawn."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -78,17 +79,16 @@ def _scatter(rng: np.random.Generator, footprints: list[float]) -> np.ndarray:
 
     Up to :data:`MAX_COVER` a full restart is rare and an endless search impossible in practice.
     """
-    low, high = np.array([SPREAD_X[0], SPREAD_Y[0]]), np.array([SPREAD_X[1], SPREAD_Y[1]])
     while True:
-        placed = np.empty((0, 2))
-        for k, footprint in enumerate(footprints):
+        placed: list[tuple[float, float, float]] = []
+        for footprint in footprints:
             for _ in range(200):
-                spot = rng.uniform(low, high)
-                apart = np.hypot(*(placed - spot).T)
-                if (apart > footprint + np.array(footprints[:k]) + CLEARANCE).all():
-                    placed = np.vstack([placed, spot])
+                # Plain numbers: an array of two or three costs more than what is computed with it.
+                x, y = rng.uniform(*SPREAD_X), rng.uniform(*SPREAD_Y)
+                if all(math.hypot(x - px, y - py) > footprint + other + CLEARANCE for px, py, other in placed):
+                    placed.append((x, y, footprint))
                     break
             else:
                 break
         else:
-            return placed
+            return np.array([spot[:2] for spot in placed]).reshape(-1, 2)
