@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from f1rl.records.statistics import mean_interval, reduce, rolling_mean, summarise, trend
+from f1rl.records.statistics import at_each, mean_interval, reduce, rolling_mean, summarise, trend
 
 
 def test_the_summary_ignores_gaps() -> None:
@@ -32,6 +32,11 @@ def test_a_trend_is_that_of_the_newest_quarter() -> None:
 @pytest.mark.parametrize("count", [0, 1, 2])
 def test_too_few_points_have_no_trend(count: int) -> None:
     assert trend(np.arange(float(count)), np.arange(float(count))).direction == 0
+
+
+def test_records_of_one_moment_become_their_mean() -> None:
+    places, mean = at_each(np.array([10.0, 10.0, 30.0, 20.0]), np.array([1.0, 3.0, 5.0, 4.0]))
+    assert (places.tolist(), mean.tolist()) == ([10.0, 20.0, 30.0], [2.0, 4.0, 5.0])
 
 
 def test_a_reduced_curve_keeps_every_spike_in_its_band() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import socket
 import subprocess
@@ -9,8 +10,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from f1rl import cli
+from f1rl.records.reader import RunRecords
+from f1rl.tools.runs import describe, table
 from records_support import make_run
 
 
@@ -43,6 +47,15 @@ def test_runs_are_listed_with_what_matters(capsys: pytest.CaptureFixture[str]) -
     assert "eval_loss 4" in text
     assert "old/checkpoint-8" in text
     assert "10/40, 60 s left" in text
+
+
+def test_a_narrow_terminal_shows_parents_below_their_run() -> None:
+    make_run(Path("outputs/child"), 40, status="done", parents=["outputs/old/checkpoint-8"]).close()
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(table([describe(RunRecords("outputs/child"))], 200.0, is_wide=False))
+    text = [" ".join(line.split()) for line in console.export_text().splitlines()]
+    assert text[1].startswith("outputs/child done teacher 40/40 eval_loss 4")
+    assert text[2] == "from old/checkpoint-8"
 
 
 def test_fifty_runs_and_their_order(capsys: pytest.CaptureFixture[str]) -> None:

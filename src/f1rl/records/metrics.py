@@ -122,6 +122,8 @@ def panels(run: RunRecords) -> list[Panel]:
         for column in table.numeric():
             if column in _BOOKKEEPING or column.endswith("_stderr") or _is_double(column, table):
                 continue
+            if column == "approx_kl" and _are_equal(table, "kl", column):  # there is no other policy to keep to
+                continue
             key, curve = _place(column, history)
             error = f"{column}_stderr"
             found.setdefault(key, []).append(replace(curve, error=error) if error in table else curve)
@@ -221,6 +223,10 @@ def _clock_column(table: MetricTable, clock: str) -> str:
 def _is_double(column: str, table: MetricTable) -> bool:
     """Return whether another column of ``table`` says the same, or is meant by its quantity (``records.fields``)."""
     return (column == "eval_loss" and "val_loss" in table) or (column == "loss" and "avg_loss" in table)
+
+
+def _are_equal(table: MetricTable, first: str, second: str) -> bool:
+    return first in table and np.array_equal(table.column(first), table.column(second), equal_nan=True)
 
 
 def _place(column: str, history: Literal["train", "val"]) -> tuple[str, Curve]:

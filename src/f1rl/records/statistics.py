@@ -65,6 +65,12 @@ def finite(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return x[keep], y[keep]
 
 
+def at_each(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the different ``x`` in their order, and the mean of ``y`` at each: episodes of a batch end together."""
+    places, index, counts = np.unique(x, return_inverse=True, return_counts=True)
+    return places, np.bincount(index, weights=y) / counts
+
+
 def trend(x: np.ndarray, y: np.ndarray) -> Trend:
     """Return the line through the newest quarter (at least the last ten) of the finite points, given by ``x``.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +22,8 @@ from f1rl.tools.arguments import Parser
 FOLDERS = (Path("outputs"), Path("multirun"))
 """Where runs are looked for if no folder is named."""
 
+_PIPE = 200  # columns where nobody's terminal sets a limit
+_WIDE = 110  # columns from which on a run's parents have one of their own
 _COLOURS = {
     "training": "green", "starting": "green", "done": "default", "log": "default", "interrupted": "yellow",
     "unknown": "yellow", "failed": "red", "dead": "red",
@@ -50,7 +53,8 @@ def main(words: Sequence[str]) -> int:
         where = " and ".join(f"{folder}/" for folder in folders)
         print(f"no runs in {where}; python -m f1rl env=toy debug=smoke makes one in seconds")
     else:
-        Console().print(table(rows, time.time()))
+        console = Console(width=None if sys.stdout.isatty() else _PIPE)
+        console.print(table(rows, time.time(), is_wide=console.width >= _WIDE))
     return 0
 
 
@@ -79,23 +83,26 @@ def describe(run: RunRecords) -> dict[str, Any]:
     }
 
 
-def table(rows: Sequence[dict[str, Any]], now: float) -> Table:
+def table(rows: Sequence[dict[str, Any]], now: float, *, is_wide: bool) -> Table:
     """Return ``rows`` as a table for the terminal; ``now`` is Unix time."""
     made = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    for title in ("run", "status", "phase", "progress", "best", "age", "parent"):
-        made.add_column(title, justify="right" if title in ("progress", "age") else "left", overflow="fold")
+    titles = ("run", "status", "phase", "progress", "best", "age")
+    for title in (*titles, "parent") if is_wide else titles:
+        justify = "right" if title in ("progress", "age") else "left"
+        made.add_column(title, justify=justify, overflow="fold", no_wrap=title in ("status", "phase", "age"))
     for row in rows:
         colour = _COLOURS.get(row["status"], "default")
         seen = row["last_seen"]
-        made.add_row(
-            escape(row["path"]),
+        parents = escape(", ".join(_parent(parent) for parent in row["parents"]))
+        cells = [
+            escape(row["path"]) + (f"\n  [dim]from {parents}[/]" if parents and not is_wide else ""),
             f"[{colour}]{escape(row['status'])}[/]",
             escape(row["phase"] or ""),
             _progress(row),
-            "" if row["best"] is None else f"{escape(row['metric'])} {row['best']:.4g}",
+            "" if row["best"] is None else f"{escape(row['metric'].removeprefix('val_'))} {row['best']:.4g}",
             "" if seen is None else age(now - seen),
-            escape(", ".join(_parent(parent) for parent in row["parents"])),
-        )
+        ]
+        made.add_row(*cells, *([parents] if is_wide else []))
     return made
 
 

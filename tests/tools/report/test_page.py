@@ -55,7 +55,7 @@ def test_every_curve_is_drawn(visit: Visit) -> None:
     assert loss.locator(".legendtext").all_text_contents() == ["training", "validation", "copy last frame"]
     drawn = visit.page.evaluate("document.getElementById('figure-loss').data.map(trace => trace.y.length)")
     assert drawn == [60, 60, 6, 6]  # every record, their rolling mean, the validations and their reference
-    assert "the mean of the last 4" in visit.page.locator("#curves .note").first.inner_text()
+    assert "their rolling mean over a fifteenth" in visit.page.locator("#curves .note").first.inner_text()
 
 
 def test_hovering_shows_values(visit: Visit) -> None:

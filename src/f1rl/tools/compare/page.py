@@ -10,7 +10,7 @@ import numpy as np
 
 from f1rl.records.metrics import Curve, is_minor, panels, points
 from f1rl.records.reader import RunRecords
-from f1rl.records.statistics import mean_interval, reduce
+from f1rl.records.statistics import at_each, mean_interval, reduce
 from f1rl.tools.compare.comparison import Comparison, Group, best_text, rows
 from f1rl.tools.page.figures import Figure, Trace
 from f1rl.tools.page.render import Section, fragment, write_document
@@ -130,7 +130,8 @@ def _curve(run: RunRecords, key: str, history: str) -> Curve | None:
 
 def _trace(label: str, runs: Sequence[tuple[np.ndarray, np.ndarray]], role: str) -> Trace:
     """Return one run's curve, or the mean of several with its confidence interval."""
-    drawings = [reduce(x, y, max(min(len(x) // _STRETCH, _POINTS), _FEW)) for x, y in runs]
+    merged = [at_each(x, y) for x, y in runs]
+    drawings = [reduce(x, y, max(min(len(x) // _STRETCH, _POINTS), _FEW)) for x, y in merged]
     first = drawings[0]
     if len(drawings) == 1:
         return Trace(label, first.x, first.mean, role)

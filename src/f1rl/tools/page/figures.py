@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from f1rl.records.statistics import Drawing, reduce, rolling_mean
+from f1rl.records.statistics import Drawing, at_each, reduce, rolling_mean
 
 POINTS = 500
 """Points of a curve at most; more cannot be told apart on a screen."""
@@ -63,9 +63,11 @@ def noisy_trace(name: str, x: np.ndarray, y: np.ndarray, role: str) -> Trace:
     drawing = reduce(x, y, POINTS)
     if drawing.per_point > 1:
         return Trace(name, drawing.x, drawing.mean, role, drawing.low, drawing.high)
-    if len(x) <= _SPARSE or np.abs(np.diff(y)).mean() < _SMOOTH * np.ptp(y):
-        return Trace(name, x, y, role)
-    return Trace(name, x, rolling_mean(y, smoothing_window(len(y))), role, faint=(x, y))
+    places, mean = at_each(x, y)
+    faint = (x, y) if len(places) < len(x) else None
+    if len(mean) > _SPARSE and np.abs(np.diff(mean)).mean() >= _SMOOTH * np.ptp(mean):
+        mean, faint = rolling_mean(mean, smoothing_window(len(mean))), (x, y)
+    return Trace(name, places, mean, role, faint=faint)
 
 
 def plain_trace(name: str, x: np.ndarray, y: np.ndarray, role: str, error: np.ndarray | None = None) -> Trace:
@@ -90,10 +92,10 @@ def drawing_note(count: int) -> str:
             "of them, and the band around it reaches from their lowest to their highest."
         )
     if count <= _SPARSE:
-        return "Every record is drawn."
+        return "Every record is drawn; those of one moment faintly, under their mean."
     return (
-        f"A faint line is every record of training, the strong one over it the mean of the last "
-        f"{smoothing_window(count)}."
+        "A faint line is every record of training, the strong one over it their rolling mean over a fifteenth of "
+        "the curve; records of one moment count as their mean."
     )
 
 

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from f1rl.records.metrics import Curve, Panel, panels, points
 from f1rl.records.reader import RunRecords
-from f1rl.records.statistics import reduce
+from f1rl.records.statistics import at_each, reduce
 
 _POINTS = 500
 _GREYS = ("0.45", "0.65", "0.8")
@@ -48,6 +48,8 @@ def _figure(run: RunRecords, panel: Panel, clock: str | None) -> Figure:
 def _draw(axes: Axes, run: RunRecords, panel: Panel, curve: Curve, clock: str | None) -> int:
     """Draw one curve and return how many records each of its points stands for."""
     x, y = points(run, curve, clock)
+    if curve.history == "train":
+        x, y = at_each(x, y)
     drawing = reduce(x, y, _POINTS)
     references = [c for c in panel.curves if c.is_reference]
     style = {"color": _GREYS[references.index(curve) % 3], "linestyle": "--"} if curve.is_reference else {}
