@@ -36,7 +36,7 @@ ALLOWED = {
     "f1rl.ranks": ("f1rl.errors",),
     "f1rl.dataset": ("f1rl.errors", "f1rl.records", "f1rl_envs"),
     "f1rl.rollout": ("f1rl.errors", "f1rl.models.interface", "f1rl.dataset", "f1rl_envs"),
-    "f1rl.phases": ("f1rl.errors", "f1rl.models", "f1rl.losses", "f1rl.rollout"),
+    "f1rl.phases": ("f1rl.errors", "f1rl.models", "f1rl.losses", "f1rl.rollout", "f1rl_envs.actions", "f1rl_envs.spec"),
     "f1rl.callbacks": ("f1rl.errors", "f1rl.records", "f1rl.health", "f1rl.checkpoint", "f1rl.ranks"),
     "f1rl.launch": (
         "f1rl",

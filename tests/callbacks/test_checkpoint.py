@@ -24,7 +24,7 @@ class Run:
 
     def __init__(self, directory: Path, *, accumulate: int = 1, every: int = 100) -> None:
         self.signal: str | None = None
-        self.clock = ClockCallback(Clocks(), segment=0, waited=lambda: 0.0, ranks=Ranks())
+        self.clock = ClockCallback(Clocks(), segment=0, ledger=dict, ranks=Ranks())
         self.history = TrainingLog(directory / "training_log.json", {}, SUPERVISED)
         self.trainer = SimpleNamespace(is_global_zero=True, world_size=1, global_step=0)
         self.module = SimpleNamespace(model=torch.nn.Linear(1, 1), training_state=dict, rank_state=dict)
@@ -36,7 +36,9 @@ class Run:
 
     def batch(self, finished: int = 1) -> None:
         """Train on one batch of ten steps."""
-        batch: Any = SimpleNamespace(num_steps=10, finished=[None] * finished, position={"served": self._batches})
+        batch: Any = SimpleNamespace(
+            num_steps=10, num_decisions=10, finished=[None] * finished, position={"served": self._batches}
+        )
         self._batches += 1
         if self._batches % self._accumulate == 0:
             self.trainer.global_step += 1

@@ -10,6 +10,13 @@ from f1rl.errors import ConfigError
 from f1rl_envs.sim import embodiments
 
 
+def phase_of(key: str) -> str:
+    """Return the override that chooses a phase in which ``key`` means something."""
+    return (
+        "phase=adversarial" if key.split(".")[:2] in (["phase", "rewards"], ["phase", "adversary"]) else "phase=teacher"
+    )
+
+
 def problems_of(*overrides: str) -> list[str]:
     with pytest.raises(ConfigError) as caught:
         compose(overrides)
@@ -18,25 +25,25 @@ def problems_of(*overrides: str) -> list[str]:
 
 @pytest.mark.parametrize("key", [key for key in AT_LEAST_ONE if key != "camera.resolution"])
 def test_counts_start_at_one(key: str) -> None:
-    assert f"{key} must be at least 1; got 0" in problems_of(f"{key}=0")
+    assert f"{key} must be at least 1; got 0" in problems_of(phase_of(key), f"{key}=0")
 
 
 @pytest.mark.parametrize("key", POSITIVE)
 def test_rates_and_times_are_positive_and_finite(key: str) -> None:
-    assert problems_of(f"{key}=0") == [f"{key} must be above 0; got 0.0"]
-    assert f"{key} must be above 0; got inf" in problems_of(f"{key}=inf")
+    assert problems_of(phase_of(key), f"{key}=0") == [f"{key} must be above 0; got 0.0"]
+    assert f"{key} must be above 0; got inf" in problems_of(phase_of(key), f"{key}=inf")
 
 
 @pytest.mark.parametrize("key", NOT_NEGATIVE)
 def test_other_numbers_are_not_negative(key: str) -> None:
-    assert problems_of(f"{key}=-1")[0].startswith(f"{key} must be 0 or more; got -1")
+    assert problems_of(phase_of(key), f"{key}=-1")[0].startswith(f"{key} must be 0 or more; got -1")
 
 
 @pytest.mark.parametrize(
     ("overrides", "problem"),
     [
         (["phase.betas=[0.9,1.0]"], "phase.betas must lie in [0, 1); got [0.9, 1.0]"),
-        (["phase.min_lr_ratio=2"], "phase.min_lr_ratio must be at most 1; got 2.0"),
+        (["phase.min_lr_ratio=2"], "phase.min_lr_ratio must be from 0 to 1; got 2.0"),
         (["camera.resolution=128"], "camera.resolution and model.image_size must be equal; got 128 and 64"),
         (["camera.names=[head]"], "camera.names must contain wrist"),
         (["camera.names=[wrist,wrist]"], "camera.names names a camera twice"),
@@ -82,6 +89,20 @@ def test_other_numbers_are_not_negative(key: str) -> None:
             "rollout.record.enabled=true has nothing to record",
         ),
         (["rollout=record", "trainer=ddp"], "rollout.record.enabled=true needs trainer.devices=1"),
+        (["phase.teacher_path=x"], "phase.teacher_path is for phase=student, not for phase=teacher"),
+        (["phase=student", "phase.teacher_checkpoint=x"], "phase.teacher_checkpoint is for phase=adversarial"),
+        (["phase=student", "phase.rewards=null"], "phase.rewards must be given for phase.name=student"),
+        (["phase=student", "policy.exec_horizon=5"], "policy.exec_horizon must be at most model.act.chunk = 4; got 5"),
+        (["phase=student", "algo=grpo", "algo.num_generations=5"], "algo.num_generations must be 2 or more and divide"),
+        (["phase=student", "phase.accumulate_grad_batches=2"], "phase.accumulate_grad_batches must be 1"),
+        (["phase=student", "trainer.precision=bf16-mixed"], "phase=student needs trainer.precision=32-true"),
+        (["phase=adversarial", "rollout.overlap=true"], "rollout.overlap=true is for phase=student"),
+        (["phase=adversarial", "phase.adversary.buffer_size=8"], "phase.adversary.buffer_size must hold a rollout"),
+        (
+            ["phase=adversarial", "phase.adversary.fresh_fraction=0.9"],
+            "phase.adversary.fresh_fraction and random_fraction must add up to 1 at most; got 0.9 and 0.25",
+        ),
+        (["phase=adversarial", "phase.adversary.random_episodes=0"], "phase.adversary.random_fraction above 0 needs"),
         (["resume=auto", "overwrite=true"], "resume and overwrite exclude each other"),
         (["trainer=ddp", "phase.num_episodes=24"], "phase.num_episodes must be a multiple of phase.batch_size x"),
         (

@@ -83,7 +83,7 @@ def test_all_problems_are_reported_at_once() -> None:
         "phase=teachr", "+phase.foo=3", "++seeed=3", "phase.num_episodes=many", "phase.betas=[1]", "~bptt.length"
     )
     assert "the configuration has 6 problems" in message
-    assert "phase=teachr: the group phase has teacher; did you mean 'teacher'?" in message
+    assert "phase=teachr: the group phase has adversarial, student, teacher; did you mean 'teacher'?" in message
     assert "phase.foo is not a key" in message
     assert "seeed is not a key of the configuration; did you mean seed?" in message
     assert "phase.num_episodes must be a whole number; got 'many'" in message
@@ -102,7 +102,7 @@ def test_all_problems_are_reported_at_once() -> None:
         ("rollout.num_workers=many", "rollout.num_workers must be a whole number or auto; got 'many'"),
         ("phase.lr_schedule=cos", "phase.lr_schedule must be one of cosine, constant; got 'cos'"),
         ("camera.names=wrist", "camera.names must be a list of text; got 'wrist'"),
-        ("phase=student", "phase=student: the group phase has teacher"),
+        ("phase=pupil", "phase=pupil: the group phase has adversarial, student, teacher"),
         ("phase.tokenizer=3", "phase.tokenizer must be a section; got 3"),
         ("phase.learning_rate.x=3", "phase.learning_rate must be a number; got {'x': 3}"),
         ("name=${nowhere}", "a reference cannot be resolved: Interpolation key 'nowhere' not found"),

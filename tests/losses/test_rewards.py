@@ -59,26 +59,50 @@ def test_disagreement_is_not_fooled_by_noise():
 def test_terms_of_unlike_size_weigh_alike():
     torch.manual_seed(0)
     scales = RewardScales({"memory": 1.0, "uncertainty": 0.0})
-    small, valid = 1e-4 * torch.randn(1000), torch.ones(1000, dtype=torch.bool)
-    total = scales.total({"memory": small, "uncertainty": 100 * torch.randn(1000)}, valid)
+    small, steps = 1e-4 * torch.randn(1000), torch.ones(1000)
+    terms = {"memory": small, "uncertainty": 100 * torch.randn(1000)}
+    scales.update(terms, steps)
+    total = scales.total(terms, steps)
     assert total.std().item() == pytest.approx(1.0, rel=1e-3)
     torch.testing.assert_close(total / total.std(), small / small.std())
 
 
 def test_padding_earns_nothing_and_is_not_counted():
     scales = RewardScales({"memory": 2.0})
-    term = torch.tensor([1.0, 3.0, math.nan])
-    total = scales.total({"memory": term}, torch.tensor([True, True, False]))
-    assert total.tolist() == [2.0, 6.0, 0.0]
+    terms = {"memory": torch.tensor([1.0, 3.0, math.nan])}
+    scales.update(terms, torch.tensor([1.0, 1.0, 0.0]))
+    assert scales.total(terms, torch.tensor([1.0, 1.0, 0.0])).tolist() == [2.0, 6.0, 0.0]
     with pytest.raises(ValueError, match="not those of the weights"):
-        scales.total({"memori": term}, torch.tensor([True, True, False]))
+        scales.total({"memori": terms["memory"]}, torch.ones(3))
     with pytest.raises(ValueError, match="not finite"):
-        scales.total({"memory": term}, torch.ones(3, dtype=torch.bool))
+        scales.update(terms, torch.ones(3))
+
+
+def test_what_is_usual_is_not_paid_for():
+    """A term that is never negative pays above its mean per step, however many steps a decision lasted."""
+    scales = RewardScales({"uncertainty": 1.0}, centred=("uncertainty",))
+    terms, steps = {"uncertainty": torch.tensor([6.0, 2.0, 1.0])}, torch.tensor([2.0, 1.0, 0.0])
+    scales.update(terms, steps)
+    assert scales.usual("uncertainty") == pytest.approx(8 / 3)
+    total = scales.total(terms, steps)
+    assert total[0] == pytest.approx((6 - 16 / 3) / 2)  # the standard deviation of 6 and 2
+    assert total.sum() == pytest.approx(0.0, abs=1e-6)
+    assert total[2] == 0.0
+
+
+def test_looking_at_an_evaluation_changes_no_scale():
+    scales, steps = RewardScales({"a": 1.0}), torch.ones(4)
+    scales.update({"a": torch.arange(4.0)}, steps)
+    before = scales.state_dict()
+    scales.total({"a": 100 * torch.arange(4.0)}, steps)
+    assert scales.state_dict() == before
 
 
 def test_scales_go_on_from_a_checkpoint():
-    first, second, valid = RewardScales({"a": 1.0}), RewardScales({"a": 1.0}), torch.ones(4, dtype=torch.bool)
-    first.total({"a": torch.arange(4.0)}, valid)
+    first, second = (RewardScales({"a": 1.0}, centred=("a",)) for _ in range(2))
+    steps, later = torch.ones(4), {"a": torch.tensor([5.0, 1.0, 2.0, 8.0])}
+    first.update({"a": torch.arange(4.0)}, steps)
     second.load_state_dict(first.state_dict())
-    later = {"a": torch.tensor([5.0, 1.0, 2.0, 8.0])}
-    assert torch.equal(first.total(later, valid), second.total(later, valid))
+    for scales in (first, second):
+        scales.update(later, steps)
+    assert torch.equal(first.total(later, steps), second.total(later, steps))

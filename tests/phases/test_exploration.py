@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+from dataclasses import replace
+
+import numpy as np
 import pytest
 import torch
 
@@ -14,12 +18,16 @@ from f1rl.models.tokenizer import FrameTokenizer
 from f1rl.phases.decisions import Rollout
 from f1rl.phases.exploration import RewardSettings, explore
 from f1rl.phases.held_out import whole_episodes, world_model_inputs
+from f1rl.phases.players import ExplorerPlayer, RandomPlayer
 from f1rl.rollout.streams import EpisodeStreams
+from f1rl_envs import registry
+from f1rl_envs.collect import collect_episode
 from f1rl_envs.spec import EpisodeRequest
 from f1rl_envs.vector.process import ProcessVectorEnv
 
 STEPS, WRIST = 7, 1
-ENTROPY = RewardSettings("convergence", "entropy", masks=3, dropout=0.2)
+WEIGHTS = {"memory": 1.0, "uncertainty": 1.0, "success": 0.0}
+ENTROPY = RewardSettings(WEIGHTS, ("uncertainty",), "convergence", "entropy", masks=3, dropout=0.2)
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +52,7 @@ def make_explorer(world: F1Model, kind: str = "gaussian", executed: int = 2) -> 
     return explorer
 
 
-def run(env, world: F1Model, explorer: Explorer, numbers=range(4), settings=ENTROPY, **keys) -> Rollout:
+def run(env, world: F1Model, explorer: Explorer, numbers=range(4), settings=ENTROPY, slow=None, **keys) -> Rollout:
     tokenizer, config = world.tokenizer, world.config
 
     def encode(frames):
@@ -54,9 +62,9 @@ def run(env, world: F1Model, explorer: Explorer, numbers=range(4), settings=ENTR
         env, encode, WRIST, config.n_obs_img_steps, config.obs_img_stride, config.tokenizer.num_tokens
     )
     requests = [EpisodeRequest(n, seed=50 + n, scene_seed=n) for n in numbers]
-    generator = torch.Generator().manual_seed(3)
+    player = ExplorerPlayer(explorer, torch.Generator().manual_seed(3), **keys)
     streams.begin(requests)
-    return explore(world, explorer, streams, settings, WRIST, generator=generator, **keys)
+    return explore(world, player, streams, settings, WRIST, torch.Generator().manual_seed(4), slow)
 
 
 def test_a_rollout_holds_every_decision_of_whole_episodes(env, world):
@@ -101,7 +109,7 @@ def test_memory_rewards_add_up_to_how_much_the_memories_approached(env, world):
     first = _distances(world, inputs, steps=1)
     total = rollout.terms["memory"].sum(0)
     assert (total <= first + 1e-5).all()  # what is left of a distance cannot be below zero
-    other = RewardSettings("divergence", "entropy", masks=3, dropout=0.2)
+    other = replace(ENTROPY, memory_sign="divergence")
     opposite = run(env, world, make_explorer(world), range(2), other)
     torch.testing.assert_close(opposite.terms["memory"], -rollout.terms["memory"])
 
@@ -127,7 +135,7 @@ def test_an_episode_is_the_same_in_any_company(env, world):
 
 
 def test_disagreement_is_an_option(env, world):
-    rollout = run(env, world, make_explorer(world), range(2), RewardSettings("convergence", "disagreement", 3, 0.3))
+    rollout = run(env, world, make_explorer(world), range(2), replace(ENTROPY, uncertainty="disagreement"))
     assert (rollout.terms["uncertainty"] > 0).all()
     assert (rollout.terms["uncertainty"].sum(0) < rollout.measures["wm_entropy"] * STEPS).all()
 
@@ -141,3 +149,32 @@ def test_the_explorer_sees_the_wrist_camera_alone(env, world):
     with torch.no_grad():
         both, _ = world.observe(world_model_inputs(batch), world.initial_memory(1, "cpu"))
     assert both.cache[0][0].shape[2] - keys == tokens
+
+
+def test_a_slow_world_model_says_how_much_was_learned(env, world):
+    """Nothing, where both are the same; the surprise alone is the loss of the frame that the action led to."""
+    explorer, settings = make_explorer(world), replace(ENTROPY, weights={**WEIGHTS, "surprise": 1.0})
+    alone = run(env, world, explorer, range(3), settings)
+    torch.testing.assert_close(alone.terms["surprise"].sum(0) / STEPS, alone.measures["avg_loss"])
+    same = run(env, world, explorer, range(3), settings, copy.deepcopy(world))
+    torch.testing.assert_close(same.terms["surprise"], torch.zeros_like(same.terms["surprise"]), rtol=0, atol=1e-5)
+
+
+def test_chance_does_what_the_workers_of_the_teacher_phase_do(env, world):
+    tokenizer, config = world.tokenizer, world.config
+    streams = EpisodeStreams(
+        env,
+        lambda frames: tokenizer.encode(torch.from_numpy(frames.copy())).numpy(),
+        WRIST,
+        config.n_obs_img_steps,
+        config.obs_img_stride,
+        config.tokenizer.num_tokens,
+    )
+    requests = [EpisodeRequest(n, seed=50 + n, scene_seed=n) for n in range(4)]
+    streams.begin(requests)
+    spec = env.env_spec
+    rollout = explore(world, RandomPlayer(spec), streams, ENTROPY, WRIST, torch.Generator())
+    for request, played in zip(requests, rollout.episodes, strict=True):
+        expected = collect_episode(registry.make(toy(max_steps=STEPS)), spec, request)
+        np.testing.assert_array_equal(played.episode.action, expected.action)
+        np.testing.assert_array_equal(played.episode.image, expected.image)

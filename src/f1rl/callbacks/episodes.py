@@ -24,6 +24,10 @@ _SCALARS = {
     "time/env_steps_per_s": "env_steps_per_s",
     "time/wait_env_share": "wait_env_share",
 }
+_NOT_SHOWN = (
+    "episode", "total_steps", "lr", "timestamp", "decision_step", "optimizer_step", "length", "seed", "scene_seed",
+    "success", "attempts", "rank", "worker", "segment", "wall_time",
+)  # fmt: skip
 Scalars = Callable[[dict[str, float], int], None]
 """A view that takes named scalars at a step."""
 
@@ -62,9 +66,17 @@ class EpisodeRecords(lightning.Callback):
     def on_train_batch_end(
         self, trainer: lightning.Trainer, module: lightning.LightningModule, outputs: Any, batch: Any, batch_index: int
     ) -> None:
-        """Add the batch to the sums; write the episodes that ended in it, on whichever rank."""
-        self._add(batch.episode, outputs["step_loss"], outputs["step_accuracy"])
-        own = [(self._record(finished, module), finished.tokens) for finished in batch.finished]
+        """Add the batch to the sums; write the episodes that ended in it, on whichever rank.
+
+        ``outputs`` has ``step_loss`` and ``step_accuracy`` of a batch of windows, or for a rollout, which has whole
+        episodes, ``episodes``: by number, what to record of each.
+        """
+        if "step_loss" in outputs:
+            self._add(batch.episode, outputs["step_loss"], outputs["step_accuracy"])
+        own = []
+        for finished in batch.finished:
+            learned = outputs["episodes"][finished.index] if "episodes" in outputs else self._averages(finished)
+            own.append((self._record(finished, module, learned), finished.tokens))
         gathered = self._ranks.gather(own)
         for tokens in (
             tokens for rank, ended in enumerate(gathered) if rank != self._ranks.rank for _, tokens in ended
@@ -86,15 +98,18 @@ class EpisodeRecords(lightning.Callback):
                 sums[1] += one_accuracy
                 sums[2] += 1
 
-    def _record(self, finished: Any, module: lightning.LightningModule) -> dict[str, Any]:
+    def _averages(self, finished: Any) -> dict[str, float]:
         loss, accuracy, steps = self._sums.pop(finished.index)
+        reward = float(finished.episode.reward.sum())
+        return {"avg_loss": loss / steps, "avg_acc": accuracy / steps, "episode_reward": reward}
+
+    def _record(self, finished: Any, module: lightning.LightningModule, learned: dict[str, float]) -> dict[str, Any]:
         episode = finished.episode
         clocks = self._clock.clocks
+        first = ("avg_loss", "avg_acc", "episode_reward")
         return {
             "episode": finished.index + 1,
-            "avg_loss": loss / steps,
-            "avg_acc": accuracy / steps,
-            "episode_reward": float(episode.reward.sum()),
+            **{name: learned[name] for name in first},
             "total_steps": clocks.env_step,
             "lr": module.learning_rate,
             "timestamp": time.time(),
@@ -102,7 +117,7 @@ class EpisodeRecords(lightning.Callback):
             "decision_step": clocks.decision_step,
             "optimizer_step": clocks.optimizer_step,
             "grad_norm": module.grad_norm,
-            "length": steps,
+            "length": len(finished),
             "seed": episode.request.seed,
             "scene_seed": episode.request.scene_seed,
             "success": bool(episode.info.get("success", False)),
@@ -112,20 +127,24 @@ class EpisodeRecords(lightning.Callback):
             "segment": self._clock.segment,
             "wall_time": self._clock.elapsed,
             **self._clock.rates(),
+            **{name: value for name, value in learned.items() if name not in first},
         }
 
     def _write(self, record: dict[str, Any]) -> None:
         self._writer.write(record)
-        self._log.add_train(
-            {
-                "step": record["optimizer_step"],
-                "epoch": 0,
-                "episode": record["episode"],
-                "env_step": record["env_step"],
-                "loss": record["avg_loss"],
-                "accuracy": record["avg_acc"],
-                "reward": record["episode_reward"],
-                "learning_rate": record["lr"],
-            }
-        )
-        self._scalars({tag: record[key] for tag, key in _SCALARS.items()}, record["env_step"])
+        entry = {
+            "step": record["optimizer_step"],
+            "epoch": 0,
+            "samples": record["episode"],
+            "episode": record["episode"],
+            "env_step": record["env_step"],
+            "loss": record.get("loss", record["avg_loss"]),
+            "accuracy": record["avg_acc"],
+            "reward": record["episode_reward"],
+            "learning_rate": record["lr"],
+        }
+        self._log.add_train(entry | {name: record[name] for name in self._log.shape.train if name in record})
+        known = {*_SCALARS.values(), *entry, *_NOT_SHOWN}
+        shown = {tag: record[key] for tag, key in _SCALARS.items() if key in record}
+        shown |= {f"explorer/{name}": value for name, value in record.items() if name not in known}
+        self._scalars(shown, record["env_step"])

@@ -17,30 +17,29 @@ log = logging.getLogger(__name__)
 
 
 class HeldOutEvaluation(lightning.Callback):
-    """Call the phase's ``evaluate`` on episodes of fixed seeds that are never trained on; on the first rank only."""
+    """Call the phase's ``evaluate`` with what it is judged by, which is never trained on; on the first rank only."""
 
     def __init__(
         self,
         clock: ClockCallback,
-        episodes: Sequence[Any],
+        held_out: Any,
         every: int,
         history: TrainingLog,
         scalars: Scalars,
         judge: Callable[[Sequence[dict[str, Any]]], dict[str, Any]],
     ) -> None:
-        """Evaluate on ``episodes`` every ``every`` training episodes.
+        """Evaluate every ``every`` training episodes.
 
         Args:
             clock: clocks to record.
-            episodes: held-out episodes.
+            held_out: what the phase's ``evaluate`` takes.
             every: cadence in training episodes.
             history: takes each result.
             scalars: a view that takes it too.
             judge: returns the health of the run, given all evaluations, for the record of the last of them.
         """
-        self._clock, self._episodes, self._every = clock, episodes, every
+        self._clock, self._held_out, self._every = clock, held_out, every
         self._history, self._scalars, self._judge = history, scalars, judge
-        self._reward = sum(float(e.episode.reward.sum()) for e in episodes) / len(episodes)
         self.latest: dict[str, float] = dict(history.val[-1]) if history.val else {}
         """The newest metrics."""
 
@@ -58,10 +57,9 @@ class HeldOutEvaluation(lightning.Callback):
 
     def _evaluate(self, module: lightning.LightningModule) -> None:
         started, clocks = time.perf_counter(), self._clock.clocks
-        metrics = module.evaluate(self._episodes)
-        clock = {"step": clocks.optimizer_step, "epoch": 0, **clocks.as_dict(), "segment": self._clock.segment}
-        entry = {**clock, "eval_loss": metrics["loss"], "val_loss": metrics["loss"]}
-        entry["val_reward"] = self._reward
+        metrics = module.evaluate(self._held_out)
+        clock = {"step": clocks.optimizer_step, "epoch": 0, "samples": clocks.episode, **clocks.as_dict()}
+        entry = {**clock, "segment": self._clock.segment, "eval_loss": metrics["loss"]}
         entry |= {f"val_{key}": value for key, value in metrics.items()}
         entry["seconds"] = time.perf_counter() - started
         entry["health"] = health = self._judge([*self._history.val, entry])
@@ -72,12 +70,4 @@ class HeldOutEvaluation(lightning.Callback):
         if health["score"] is not None:
             scalars["health/score"] = health["score"]
         self._scalars(scalars, clocks.env_step)
-        log.info(
-            "held out, episode %d: loss %.4f (copy last %.4f, unigram %.4f), accuracy %.3f, action sensitivity %.4f",
-            clocks.episode,
-            metrics["loss"],
-            metrics["copy_last_loss"],
-            metrics["unigram_loss"],
-            metrics["accuracy"],
-            metrics["action_sensitivity"],
-        )
+        log.info("held out, episode %d: %s", clocks.episode, module.headline(metrics))

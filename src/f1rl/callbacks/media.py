@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import time
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,8 @@ class EpisodeMedia(lightning.Callback):
         self._run_dir, self._writer = run_dir, writer
         self._head, self._wrist = cameras
         self._sample_every, self._video_every = sample_every, video_every
+        self.seconds = 0.0
+        """Time spent imagining so far; encoding happens in a thread of its own."""
 
     def on_train_batch_end(
         self, trainer: lightning.Trainer, module: lightning.LightningModule, outputs: Any, batch: Any, batch_index: int
@@ -50,7 +53,9 @@ class EpisodeMedia(lightning.Callback):
                 self._write(module, finished, number, sample, video)
 
     def _write(self, module: lightning.LightningModule, finished: Any, number: int, sample: bool, video: bool) -> None:
+        started = time.perf_counter()
         prediction = module.imagine(finished)
+        self.seconds += time.perf_counter() - started
         image = finished.episode.image
         truth = image[1:, self._wrist]
         if sample:

@@ -33,12 +33,11 @@ class ProgressCallback(lightning.Callback):
         """Redraw."""
         loss = float(outputs["loss"])
         self._loss = loss if self._loss is None else _SMOOTHING * self._loss + (1 - _SMOOTHING) * loss
-        accuracy = self._records.latest.get("avg_acc")
+        latest = self._records.latest
         rate = self._clock.rates()["env_steps_per_s"]
         self._display.update(
             self._clock.clocks.episode,
-            f"loss {self._loss:.3f}  acc {'-' if accuracy is None else f'{accuracy:.3f}'}  "
-            f"lr {module.learning_rate:.1e}  {rate:.0f} env steps/s",
+            f"loss {self._loss:.3f}  {_latest(latest)}  lr {module.learning_rate:.1e}  {rate:.0f} env steps/s",
         )
 
     def on_train_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
@@ -51,3 +50,10 @@ class ProgressCallback(lightning.Callback):
         """Give the terminal back."""
         if self._display is not None:
             self._display.close()
+
+
+def _latest(record: dict[str, Any]) -> str:
+    """Return what matters of the newest episode: an explorer's reward, else the world model's accuracy."""
+    if "kl" in record:
+        return f"reward {record['episode_reward']:.2f}  kl {record['kl']:.3f}"
+    return f"acc {record['avg_acc']:.3f}" if record else "acc -"

@@ -26,6 +26,15 @@ AT_LEAST_ONE = (
     "camera.resolution",
     "env.max_steps",
     "env.scene_reset_interval",
+    "phase.rewards.masks",
+    "phase.adversary.wm_updates_per_iter",
+    "phase.adversary.explorer_updates_per_iter",
+    "phase.adversary.wm_batch_size",
+    "phase.adversary.buffer_size",
+    "algo.episodes_per_update",
+    "algo.epochs",
+    "algo.minibatch_size",
+    "policy.exec_horizon",
     "bptt.length",
     "rollout.num_workers",
     "rollout.slots_per_worker",
@@ -38,11 +47,40 @@ POSITIVE = (
     "phase.memory_lr_ratio",
     "phase.grad_clip",
     "phase.tokenizer.learning_rate",
+    "phase.adversary.wm_learning_rate",
+    "algo.clip",
+    "algo.target_kl",
+    "algo.value_clip",
+    "policy.initial_std",
     "control.action_scale",
     "rollout.start_timeout",
     "rollout.step_timeout",
 )
-NOT_NEGATIVE = ("seed", "phase.warmup_steps", "phase.weight_decay", "phase.min_lr_ratio", "rollout.max_restarts")
+NOT_NEGATIVE = (
+    "seed",
+    "phase.warmup_steps",
+    "phase.weight_decay",
+    "phase.min_lr_ratio",
+    "phase.rewards.memory_divergence_weight",
+    "phase.rewards.wm_uncertainty_weight",
+    "phase.rewards.task_success_weight",
+    "phase.adversary.adversarial_weight",
+    "phase.adversary.random_episodes",
+    "algo.entropy_weight",
+    "algo.value_weight",
+    "algo.reference_weight",
+    "rollout.max_restarts",
+)
+SHARES = (
+    "phase.min_lr_ratio",
+    "phase.rewards.dropout",
+    "phase.adversary.slow_decay",
+    "phase.adversary.fresh_fraction",
+    "phase.adversary.random_fraction",
+    "algo.gamma",
+    "algo.gae_lambda",
+    "control.action_scale",
+)
 
 SIMULATOR_KEYS = ("sim_freq", "control_freq", "render_device")
 OWN_KEYS = {"toy": ("variant",), "random_exploration": SIMULATOR_KEYS, "maniskill": ("task", *SIMULATOR_KEYS)}
@@ -61,6 +99,8 @@ def find_contradictions(config: Config) -> list[str]:
         _randomization,
         _pictures,
         _training,
+        _phase,
+        _explorer,
         _processes,
         _ranks,
         _rollout,
@@ -70,9 +110,10 @@ def find_contradictions(config: Config) -> list[str]:
 
 
 def _get(config: Config, path: str) -> object:
+    """Return the value at a dotted path; None if its section is null."""
     value: object = config
     for name in path.split("."):
-        value = getattr(value, name)
+        value = getattr(value, name, None)
     return value
 
 
@@ -80,7 +121,7 @@ def _ranges(config: Config) -> Iterator[str]:
     for path in (*AT_LEAST_ONE, *POSITIVE, *NOT_NEGATIVE):
         value = _get(config, path)
         if not isinstance(value, int | float):
-            continue  # "auto"
+            continue  # "auto", or null
         words, inside = "0 or more", value >= 0
         if path in AT_LEAST_ONE:
             words, inside = "at least 1", value >= 1
@@ -88,9 +129,10 @@ def _ranges(config: Config) -> Iterator[str]:
             words, inside = "above 0", value > 0
         if not inside or math.isinf(value):
             yield f"{path} must be {words}; got {value}"
-    for path in ("phase.min_lr_ratio", "control.action_scale"):
-        if _get(config, path) > 1:
-            yield f"{path} must be at most 1; got {_get(config, path)}"
+    for path in SHARES:
+        value = _get(config, path)
+        if value is not None and not 0 <= value <= 1:
+            yield f"{path} must be from 0 to 1; got {value}"
     if not all(0 <= beta < 1 for beta in config.phase.betas):
         yield f"phase.betas must lie in [0, 1); got {list(config.phase.betas)}"
 
@@ -185,6 +227,81 @@ def _training(config: Config) -> Iterator[str]:
         yield f"bptt.length must be at most env.max_steps; got {bptt.length} and {config.env.max_steps}"
     if bptt.memory_backprop and not bptt.sequential_training:
         yield "bptt.memory_backprop=true needs bptt.sequential_training=true: without it no memory reaches a later step"
+
+
+SECTIONS = {
+    "teacher": (),
+    "student": ("rewards",),
+    "adversarial": ("rewards", "adversary"),
+}
+"""Sections of ``phase`` that each phase has; the others are null."""
+
+STARTS = {
+    "teacher": (),
+    "student": ("teacher_path",),
+    "adversarial": ("teacher_checkpoint", "student_checkpoint"),
+}
+"""What each phase can start from."""
+
+
+def _phase(config: Config) -> Iterator[str]:
+    phase = config.phase
+    for section in ("rewards", "adversary"):
+        given, wanted = getattr(phase, section) is not None, section in SECTIONS[phase.name]
+        if given != wanted:
+            words = "must be given" if wanted else "must be null"
+            yield f"phase.{section} {words} for phase.name={phase.name}; choose the phase with phase={phase.name}"
+    for key in ("teacher_path", "teacher_checkpoint", "student_checkpoint"):
+        if getattr(phase, key) is not None and key not in STARTS[phase.name]:
+            others = [name for name, keys in STARTS.items() if key in keys]
+            own = STARTS[phase.name]
+            hint = f"; it has {' and '.join(f'phase.{name}' for name in own)}" if own else ""
+            yield f"phase.{key} is for phase={others[0]}, not for phase={phase.name}{hint}"
+
+
+def _explorer(config: Config) -> Iterator[str]:
+    phase, algo, chunk = config.phase, config.algo, config.model.act.chunk
+    if phase.name == "teacher":
+        return
+    if config.policy.exec_horizon > chunk:
+        yield f"policy.exec_horizon must be at most model.act.chunk = {chunk}; got {config.policy.exec_horizon}"
+    size, updates = algo.num_generations, algo.episodes_per_update
+    if algo.name == "grpo" and (size < 2 or updates % size):
+        yield (
+            "algo.num_generations must be 2 or more and divide algo.episodes_per_update, so that a rollout is made of "
+            f"whole groups; got {size} and {updates}"
+        )
+    if algo.name == "grpo" and size > 0 and phase.num_episodes % size:
+        yield f"phase.num_episodes must be a multiple of algo.num_generations={size}; got {phase.num_episodes}"
+    if phase.accumulate_grad_batches != 1:
+        yield f"phase.accumulate_grad_batches must be 1 for phase={phase.name}; algo.minibatch_size is what to change"
+    if config.rollout.online_fraction != 1:
+        yield f"phase={phase.name} learns from its own episodes only; use rollout=workers or rollout=record"
+    if config.trainer.devices not in (1, "auto") or config.trainer.num_nodes > 1:
+        yield f"phase={phase.name} trains in one process; set trainer.devices=1 and trainer.num_nodes=1"
+    if config.trainer.precision != "32-true":
+        yield f"phase={phase.name} needs trainer.precision=32-true, so that stored densities can be computed again"
+    if phase.name == "adversarial" and config.rollout.overlap:
+        yield "rollout.overlap=true is for phase=student: here the world model changes under the explorer's feet"
+    yield from _adversary(config)
+
+
+def _adversary(config: Config) -> Iterator[str]:
+    adversary, updates = config.phase.adversary, config.algo.episodes_per_update
+    if adversary is None:
+        return
+    if adversary.buffer_size < updates:
+        yield (
+            "phase.adversary.buffer_size must hold a rollout, algo.episodes_per_update episodes; got "
+            f"{adversary.buffer_size} for {updates}"
+        )
+    if adversary.fresh_fraction + adversary.random_fraction > 1:
+        yield (
+            "phase.adversary.fresh_fraction and random_fraction must add up to 1 at most; got "
+            f"{adversary.fresh_fraction:g} and {adversary.random_fraction:g}"
+        )
+    if adversary.random_fraction > 0 and adversary.random_episodes == 0:
+        yield "phase.adversary.random_fraction above 0 needs phase.adversary.random_episodes; got 0"
 
 
 def _processes(config: Config) -> Iterator[str]:

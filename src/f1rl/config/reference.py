@@ -9,10 +9,14 @@ import json
 import sys
 import textwrap
 from functools import cache
+from typing import TYPE_CHECKING
 
 from f1rl.config.compose import compose_tree
 from f1rl.config.schema import Config
 from f1rl.config.typed import fields_of, sections
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
 
 
 @cache
@@ -28,7 +32,8 @@ def field_docs(schema: type) -> dict[str, str]:
 
 def tables() -> str:
     """Return one Markdown table per section of the configuration; the model's sizes are explained in ``conf/model``."""
-    defaults = compose_tree([])
+    # The first of these that has a section gives its defaults.
+    defaults = [compose_tree([]), compose_tree(["phase=adversarial"])]
     parts = []
     for path, section in sections(Config):
         if path.split(".")[0] == "model":
@@ -49,11 +54,12 @@ def _is_section(kind: object) -> bool:
     return any(hasattr(option, "__dataclass_fields__") for option in options)
 
 
-def _default(defaults: object, path: str, name: str) -> str:
+def _default(trees: list[DictConfig], path: str, name: str) -> str:
     """Return a default as it is written in YAML, references included."""
     from omegaconf import OmegaConf
 
-    node = OmegaConf.select(defaults, path) if path else defaults
+    found = (OmegaConf.select(tree, path) if path else tree for tree in trees)
+    node = next(node for node in found if node is not None)
     value = OmegaConf.to_container(node, resolve=False)[name]
     return value if isinstance(value, str) else json.dumps(value)
 

@@ -34,17 +34,71 @@ class TokenizerTraining:
 
 
 @dataclass(frozen=True)
+class Rewards:
+    """What an explorer is paid for; each term is first scaled to a standard deviation of one."""
+
+    memory_divergence_weight: float
+    """Weight of how much closer an action brought the explorer's memory to one that also sees the head camera."""
+    memory_sign: Literal["convergence", "divergence"]
+    """Which way is paid: convergence of the two memories, or their divergence."""
+    wm_uncertainty_weight: float
+    """Weight of the world model's uncertainty about the frame that an action produced."""
+    uncertainty: Literal["entropy", "disagreement"]
+    """entropy of the prediction (noise is paid too), or disagreement of several under dropout (noise is not)."""
+    masks: int
+    """Disagreement: predictions that are compared."""
+    dropout: float
+    """Disagreement: share of their input that each of them lacks."""
+    task_success_weight: float
+    """Weight of the task's success; tasks of env=maniskill can be solved, random_exploration cannot."""
+
+
+@dataclass(frozen=True)
+class Adversary:
+    """World model against explorer: what each iteration (one rollout) does."""
+
+    adversarial_weight: float
+    """Weight of the world model's surprise in the explorer's reward."""
+    surprise: Literal["excess", "progress"]
+    """excess (loss above its running mean) or progress (how much the loss fell below that of a slow world model)."""
+    slow_decay: float
+    """progress: share of its old weights that the slow world model keeps at each iteration."""
+    wm_updates_per_iter: int
+    """Optimizer steps of the world model per iteration."""
+    explorer_updates_per_iter: int
+    """Passes over the rollout per iteration, in place of algo.epochs."""
+    wm_learning_rate: float
+    """Peak learning rate of the world model."""
+    wm_batch_size: int
+    """Episode streams of a world-model step; its windows have bptt.length steps."""
+    buffer_size: int
+    """Episodes of the explorer that are kept to train the world model on; the oldest are dropped."""
+    random_episodes: int
+    """Random episodes that are kept beside them, collected before the first iteration."""
+    fresh_fraction: float
+    """Share of the world model's episodes that are drawn from the newest rollout."""
+    random_fraction: float
+    """Share that is drawn from the random episodes; the rest comes from the whole buffer."""
+
+
+@dataclass(frozen=True)
 class Phase:
     """One phase of the training: what is learned, for how long, and what is recorded how often."""
 
-    name: Literal["teacher"]
+    name: Literal["teacher", "student", "adversarial"]
     """Name of the phase, in records and directories."""
+    teacher_path: str | None
+    """student: the teacher's checkpoint, or its run; null means the newest one beside output_dir."""
+    teacher_checkpoint: str | None
+    """adversarial: world model to start from; null means the one in the student's checkpoint."""
+    student_checkpoint: str | None
+    """adversarial: explorer to start from; null means the newest student's checkpoint beside output_dir."""
     num_episodes: int
     """Training length in episodes."""
     batch_size: int
-    """B: parallel episode streams of each training process."""
+    """B: episode streams, or scenes that an explorer plays at once, of each training process."""
     learning_rate: float
-    """Peak learning rate of AdamW."""
+    """Peak learning rate of AdamW, of what the phase is named after: world model, or explorer."""
     memory_lr_ratio: float
     """Learning rate of the recurrent memory as a share of learning_rate; at the full rate its gates close for good."""
     weight_decay: float
@@ -76,7 +130,55 @@ class Phase:
     val_episodes: int
     """Held-out episodes, of fixed seeds that training never uses."""
     tokenizer: TokenizerTraining
-    """The frame tokenizer is trained first and reused by every later run with the same pictures and settings."""
+    """teacher: the frame tokenizer comes first, and is reused by later runs with the same pictures and settings."""
+    rewards: Rewards | None
+    """What an explorer is paid for; null in the teacher phase, which has none."""
+    adversary: Adversary | None
+    """World model against explorer; null in the other phases."""
+
+
+@dataclass(frozen=True)
+class Algo:
+    """How an explorer learns from a rollout; the teacher phase has none, and reads none of it."""
+
+    name: Literal["ppo", "grpo"]
+    """ppo (a value function says what was expected) or grpo (the mean of a group of equal starts does)."""
+    episodes_per_update: int
+    """Episodes of a rollout, after which the explorer is updated."""
+    epochs: int
+    """Passes over a rollout."""
+    minibatch_size: int
+    """Decisions of one optimizer step."""
+    clip: float
+    """Furthest that the probability ratio may usefully go from 1."""
+    target_kl: float | None
+    """Estimated divergence in nats per decision beyond which a rollout's other updates are left out; null: none."""
+    entropy_weight: float
+    """Weight of the policy's entropy per real action entry."""
+    gamma: float
+    """Discount of a decision."""
+    gae_lambda: float
+    """ppo: weight of longer advantage estimates, 0 (one decision) to 1 (to the end)."""
+    value_weight: float
+    """ppo: weight of the value loss."""
+    value_clip: float | None
+    """ppo: furthest useful move of a value in one update; null does not clip."""
+    num_generations: int
+    """grpo: episodes of a group, which begin from the same seeds."""
+    reference_weight: float
+    """grpo: weight of the divergence from the first policy of the run."""
+
+
+@dataclass(frozen=True)
+class Policy:
+    """How an explorer chooses actions; the teacher phase has none, and reads none of it."""
+
+    kind: Literal["gaussian", "flow"]
+    """gaussian (squashed, around what the action expert says) or flow (flow matching, sampled as a Markov chain)."""
+    exec_horizon: int
+    """Actions of a chunk (model.act.chunk) that are carried out before the next decision."""
+    initial_std: float
+    """Spread of the actions, before they are squashed to [-1, 1], when learning begins."""
 
 
 @dataclass(frozen=True)
@@ -219,6 +321,8 @@ class Rollout:
     """Seconds a worker may take for a step or a reset after that; a slower one is replaced."""
     max_restarts: int
     """Replacements of workers, over the whole run, after which it ends."""
+    overlap: bool
+    """student: collect the next rollout, with the policy before the update, while the explorer learns from the last."""
 
 
 @dataclass(frozen=True)
@@ -297,6 +401,10 @@ class Config:
     """Free labels for finding the run again."""
     phase: Phase
     """What is learned."""
+    algo: Algo
+    """How an explorer learns."""
+    policy: Policy
+    """How an explorer chooses actions."""
     env: Env
     """Where it is learned."""
     embodiment: Embodiment

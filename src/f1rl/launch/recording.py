@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import lightning
@@ -28,12 +28,20 @@ from f1rl.records.heartbeat import Heartbeat
 from f1rl.records.jsonl import JsonlWriter
 from f1rl.records.media import MediaWriter
 from f1rl.records.reader import EPISODE_FILE, LIVE_FILE
-from f1rl.records.training_log import SUPERVISED, TrainingLog, common_config
+from f1rl.records.training_log import GRPO, PPO, SUPERVISED, LogShape, TrainingLog, common_config
 from f1rl.rollout.datamodule import RolloutDataModule
-from f1rl.rollout.source import TokenizedEpisode
+from f1rl.rollout.explorer_data import ExplorerDataModule
 
-_SHAPES = {"teacher": SUPERVISED}
-"""What each phase writes into ``training_log.json``."""
+
+def _shape(cfg: Config) -> LogShape:
+    """Return what the phase writes into ``training_log.json``, and by what its best checkpoint is chosen."""
+    if cfg.phase.name == "teacher":
+        return SUPERVISED
+    shape = {"ppo": PPO, "grpo": GRPO}[cfg.algo.name]
+    if cfg.phase.name == "student":
+        return shape
+    # The explorer's reward is the world model's error here: the two cannot both be at their best.
+    return replace(shape, val=(*shape.val, "val_explorer_loss"), metric="val_explorer_loss", goal="min")
 
 
 @dataclass
@@ -55,8 +63,9 @@ def record(
     cfg: Config,
     config: dict[str, Any],
     directory: RunDirectory,
-    data: RolloutDataModule,
-    held_out: list[TokenizedEpisode] | None,
+    data: RolloutDataModule | ExplorerDataModule,
+    held_out: Any,
+    ledger: Callable[[], dict[str, float]],
     ranks: Ranks,
     console: Console,
     stop_requested: Callable[[], str | None],
@@ -64,36 +73,45 @@ def record(
     """Open the files of the run and return the callbacks that write them; a resumed run goes on in the same files.
 
     The first rank writes the records of all. The others count along, and draw the episodes that they played themselves.
-    ``held_out`` is None on them.
+
+    Args:
+        cfg: the configuration.
+        config: the same, plain.
+        directory: of the run.
+        data: where the episodes come from.
+        held_out: what the phase's ``evaluate`` takes; None on all ranks but the first.
+        ledger: seconds that each part of the phase has taken so far.
+        ranks: all training processes.
+        console: shows the progress.
+        stop_requested: name of the signal that asks the run to stop, or None.
     """
     saved = directory.checkpoint.training if directory.checkpoint else None
     clocks = Clocks(**saved["clocks"]) if saved else Clocks()
-    clock = ClockCallback(clocks, directory.segment, lambda: data.waited, ranks)
+    phase, spec, media = cfg.phase, data.spec, MediaWriter()
+    head = spec.camera_index("head") if "head" in spec.cameras else None
+    cameras = (head, spec.camera_index(PREDICTED_CAMERA))
+    pictures = EpisodeMedia(
+        directory.path, media, cameras, sample_every=phase.sample_every, video_every=phase.video_every
+    )
+    clock = ClockCallback(clocks, directory.segment, lambda: {**ledger(), "media": pictures.seconds}, ranks)
     metrics = directory.checkpoint.metrics if directory.checkpoint else None
-    log_path, shape = directory.path / "training_log.json", _SHAPES[cfg.phase.name]
+    log_path, shape = directory.path / "training_log.json", _shape(cfg)
     history = TrainingLog(log_path, common_config(config), shape, metrics)
     files = _open_files(cfg, directory, data, clocks) if ranks.is_first else _Files()
-    media = MediaWriter()
-
-    phase, spec = cfg.phase, data.spec
     records = EpisodeRecords(clock, ranks, files.writer, history, phase.log_every, files.scalars)
     if saved:
         records.load_state(directory.own_state["records"])
-    head = spec.camera_index("head") if "head" in spec.cameras else None
-    cameras = (head, spec.camera_index(PREDICTED_CAMERA))
     identity = {
         "phase": phase.name,
         "config": config,
         "versions": directory.file.data["versions"],
-        "datasets": data.recorded.state() if data.recorded else None,
+        "datasets": data.dataset_state() or None,
     }
     callbacks: list[lightning.Callback] = [clock, records]
     if ranks.is_first:
-        judge = HealthJudge(directory.path / EPISODE_FILE, directory.file, config, lambda: _restarts(data))
+        judge = HealthJudge(directory.path / EPISODE_FILE, directory.file, config, lambda: data.restarts)
         callbacks.append(HeldOutEvaluation(clock, held_out, phase.val_every, history, files.scalars, judge))
-    callbacks.append(
-        EpisodeMedia(directory.path, media, cameras, sample_every=phase.sample_every, video_every=phase.video_every)
-    )
+    callbacks.append(pictures)
     if ranks.is_first:
         callbacks.append(ProgressCallback(console, clock, records, phase.num_episodes))
     callbacks.append(
@@ -123,20 +141,18 @@ class _Files:
     closing: list[Callable[[], None]] = field(default_factory=list)
 
 
-def _open_files(cfg: Config, directory: RunDirectory, data: RolloutDataModule, clocks: Clocks) -> _Files:
+def _open_files(
+    cfg: Config, directory: RunDirectory, data: RolloutDataModule | ExplorerDataModule, clocks: Clocks
+) -> _Files:
     writer = JsonlWriter(
         directory.path / EPISODE_FILE,
         keep_bytes=directory.own_state["records"]["bytes"] if directory.checkpoint else 0,
         superseded=directory.path / "logs" / f"superseded_{directory.segment}.jsonl",
     )
-    beat = Heartbeat(directory.path / LIVE_FILE, lambda: {"workers": data.workers.status() if data.workers else []})
+    beat = Heartbeat(directory.path / LIVE_FILE, lambda: {"workers": data.worker_status()})
     files = _Files(writer, closing=[writer.close, beat.close])
     if cfg.logger.tensorboard:
         view = TensorBoardView(directory.path / "tensorboard", clocks.env_step)
         files.scalars = view.write
         files.closing.append(view.close)
     return files
-
-
-def _restarts(data: RolloutDataModule) -> int:
-    return data.workers.restarts if data.workers else 0

@@ -6,6 +6,7 @@ import fcntl
 import shutil
 import time
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -97,7 +98,7 @@ def open_run(config: dict[str, Any]) -> RunDirectory:
         EnvironmentFailure: the directory cannot be written.
     """
     path = Path(config["output_dir"])
-    checkpoint_at = _checkpoint_to_resume(path, config["resume"])
+    checkpoint_at = checkpoint_to_resume(config)
     own = checkpoint_at is not None and checkpoint_at.resolve().parent == path.resolve()
     if (path / "run.json").exists() and not (own or config["overwrite"] or config["resume"] == "auto"):
         _refuse(path)
@@ -151,12 +152,13 @@ def _lock(path: Path) -> BinaryIO:
     return lock
 
 
-def _checkpoint_to_resume(path: Path, resume: str | None) -> Path | None:
-    if resume is None:
+def checkpoint_to_resume(config: Mapping[str, Any]) -> Path | None:
+    """Return the checkpoint that a run with ``config`` goes on from; None for a new run."""
+    if config["resume"] is None:
         return None
-    if resume != "auto":
-        return Path(resume)
-    found = list_checkpoints(path)
+    if config["resume"] != "auto":
+        return Path(config["resume"])
+    found = list_checkpoints(Path(config["output_dir"]))
     return found[-1] if found else None
 
 

@@ -22,14 +22,27 @@ _FILES = (
     ("logs", "messages"),
 )
 
+_EXPLORER_ROWS = (
+    ("reward", "reward (scaled and weighted)"),
+    ("reward_memory", "memory term"),
+    ("reward_uncertainty", "uncertainty term"),
+    ("reward_surprise", "surprise term"),
+    ("task_return", "task's return"),
+    ("success", "success rate"),
+    ("contact_rate", "share of steps with a contact"),
+    ("object_displacement", "displacement of objects (m)"),
+    ("voxels", "end-effector voxels"),
+    ("loss", "world model's loss on what it saw"),
+)
+
 
 def print_summary(console: Console, run_dir: Path, history: TrainingLog) -> dict[str, Any]:
     """Print the final held-out evaluation and the files of the run; return the evaluation."""
     final = history.val[-1]
-    console.print(_comparison(final))
-    for name, against in (("action_sensitivity", "shuffled actions"), ("memory_gain", "an empty memory")):
-        value, error = final[f"val_{name}"], final[f"val_{name}_stderr"]
-        console.print(f"{name.replace('_', ' ')}: {value:+.4f} +- {error:.4f} nats per token lost with {against}")
+    if "val_random_policy_reward" in final:
+        console.print(_against_chance(final))
+    else:
+        _print_world_model(console, final)
     console.print(f"\nfiles in {run_dir}/")
     for name, what in _FILES:
         path = run_dir / name
@@ -39,6 +52,26 @@ def print_summary(console: Console, run_dir: Path, history: TrainingLog) -> dict
     checkpoints = sorted(run_dir.glob("checkpoint-*"), key=lambda p: int(p.name.rpartition("-")[2]))
     console.print(f"  {', '.join(p.name for p in checkpoints)}", highlight=False)
     return final
+
+
+def _print_world_model(console: Console, final: dict[str, Any]) -> None:
+    console.print(_comparison(final))
+    for name, against in (("action_sensitivity", "shuffled actions"), ("memory_gain", "an empty memory")):
+        value, error = final[f"val_{name}"], final[f"val_{name}_stderr"]
+        console.print(f"{name.replace('_', ' ')}: {value:+.4f} +- {error:.4f} nats per token lost with {against}")
+
+
+def _against_chance(final: dict[str, Any]) -> Table:
+    """Return a table of what the explorer and chance did on the same seeds."""
+    table = Table(title=f"held-out seeds, after {final['episode']} episodes of training, means per episode")
+    for column in ("", "explorer", "random policy"):
+        table.add_column(column, justify="left" if not column else "right")
+    for name, label in _EXPLORER_ROWS:
+        if f"val_{name}" in final:
+            table.add_row(label, *(f"{final[f'val_{prefix}{name}']:.4f}" for prefix in ("", "random_policy_")))
+    if "val_explorer_loss" in final:
+        table.add_row("world model's loss on the first explorer's episodes", f"{final['val_explorer_loss']:.4f}", "")
+    return table
 
 
 def _comparison(final: dict[str, Any]) -> Table:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import logging
 import time
 import warnings
 from collections.abc import Iterator
@@ -9,33 +11,31 @@ from contextlib import closing, contextmanager, suppress
 from typing import Any
 
 import lightning
-import numpy as np
 import torch
 from omegaconf import OmegaConf
 from rich.console import Console
 from rich.logging import RichHandler
 
 from f1rl.callbacks.checkpoint import restore_random_state
-from f1rl.checkpoint import load_model_weights
 from f1rl.config.schema import Config
 from f1rl.config.typed import to_tree
 from f1rl.errors import ConfigError, EnvironmentFailure, Interrupted, Preempted
-from f1rl.launch.build import build_data, build_trainer, env_config, optimizer_plan, share_cores
+from f1rl.launch.build import build_trainer, env_config, share_cores
+from f1rl.launch.explorer import ExplorerAssembly, open_parents
 from f1rl.launch.recording import record
-from f1rl.launch.rundir import RunDirectory, open_together
+from f1rl.launch.rundir import RunDirectory, checkpoint_to_resume, open_together
 from f1rl.launch.signals import StopSignal
 from f1rl.launch.summary import print_summary
-from f1rl.launch.tokenizer import obtain_tokenizer
-from f1rl.launch.world_model import build_world_model, require_sense
-from f1rl.models.tokenizer import FrameTokenizer
-from f1rl.phases.teacher import TeacherModule
+from f1rl.launch.teacher import TeacherAssembly
 from f1rl.ranks import Ranks
 from f1rl.records.files import write_atomically
 from f1rl.records.logs import start_logging
 from f1rl.rollout.datamodule import RolloutDataModule
-from f1rl.rollout.source import Encode
+from f1rl.rollout.explorer_data import ExplorerDataModule
 from f1rl.views.wandb_process import WandbProcess
 from f1rl_envs import registry
+
+log = logging.getLogger(__name__)
 
 
 def train(cfg: Config, ranks: Ranks) -> dict[str, Any]:
@@ -48,6 +48,8 @@ def train(cfg: Config, ranks: Ranks) -> dict[str, Any]:
         config = to_tree(cfg)
         _check_machine(cfg)
         console = Console(quiet=not ranks.is_first)
+        # A checkpoint that does not fit is refused before a run directory is made or cleared.
+        parents = open_parents(cfg, config, resumed=checkpoint_to_resume(config) is not None)
         directory = open_together(config, ranks)
         _start_messages(cfg, directory, console, ranks)
         torch.set_num_threads(share_cores(cfg)[1])
@@ -58,9 +60,14 @@ def train(cfg: Config, ranks: Ranks) -> dict[str, Any]:
                 write_atomically(directory.path / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(again)).encode())
                 if cfg.logger.wandb.mode != "off":
                     view.start()
-            saved = directory.checkpoint.training.get("datasets") if directory.checkpoint else None
-            with closing(build_data(cfg, env_config(cfg), directory.path, ranks.rank, saved)) as data:
-                return _fit_and_record(cfg, config, directory, data, ranks, console, stop, view)
+            for parent in parents:
+                log.info("starting from the %s in %s", parent.phase, parent.path)
+            if cfg.phase.name == "teacher":
+                assembly = TeacherAssembly(cfg, directory, ranks, console, stop.raise_if_requested)
+            else:
+                assembly = ExplorerAssembly(cfg, directory, parents)
+            with closing(assembly.data):
+                return _fit_and_record(cfg, config, directory, assembly, ranks, console, stop, view)
 
 
 def _check_machine(cfg: Config) -> None:
@@ -83,24 +90,24 @@ def _fit_and_record(
     cfg: Config,
     config: dict[str, Any],
     directory: RunDirectory,
-    data: RolloutDataModule,
+    assembly: TeacherAssembly | ExplorerAssembly,
     ranks: Ranks,
     console: Console,
     stop: StopSignal,
     view: WandbProcess,
 ) -> dict[str, Any]:
     """Train; rank 0 keeps the records of all ranks."""
-    with _timed(directory, "tokenizer"):
-        module = _module(cfg, directory, data, console, stop)
+    data = assembly.data
+    with _timed(directory, assembly.first_step):
+        module = assembly.module()
     held_out = None
     if ranks.is_first:
         with _timed(directory, "held_out_episodes"):
-            held_out = data.held_out(cfg.phase.val_episodes)
-        if directory.checkpoint is None:
-            require_sense(cfg, module.model, held_out)
+            held_out = assembly.held_out(module)
         _note_devices(directory, data, console)
     stop.raise_if_requested()
-    recording = record(cfg, config, directory, data, held_out, ranks, console, stop.requested)
+    ledger = functools.partial(assembly.ledger, module)
+    recording = record(cfg, config, directory, data, held_out, ledger, ranks, console, stop.requested)
     with closing(recording):
         callbacks = [*recording.callbacks, _Handlers(stop)]
         if ranks.is_first:
@@ -110,30 +117,11 @@ def _fit_and_record(
     return print_summary(console, directory.path, recording.history) if ranks.is_first else {}
 
 
-def _module(
-    cfg: Config, directory: RunDirectory, data: RolloutDataModule, console: Console, stop: StopSignal
-) -> TeacherModule:
-    """Return the phase with its model, as new or as the checkpoint left it."""
-
-    def train_tokenizer() -> FrameTokenizer:
-        return obtain_tokenizer(cfg, env_config(cfg), data, console, stop.raise_if_requested)
-
-    model = build_world_model(cfg, train_tokenizer, resumed=directory.checkpoint is not None)
-    data.set_encoder(_encoder(model.tokenizer), model.tokenizer.num_tokens)
-    module = TeacherModule(model, optimizer_plan(cfg), carry_memory=cfg.bptt.sequential_training, camera=data.camera)
-    if directory.checkpoint is not None:
-        load_model_weights(model, directory.checkpoint.model, directory.path)
-        module.load_training_state(directory.checkpoint.training["module"])
-        module.load_rank_state(directory.own_state["module"])
-        data.position = directory.own_state["position"]
-    return module
-
-
 def _fit(
     cfg: Config,
     directory: RunDirectory,
-    data: RolloutDataModule,
-    module: TeacherModule,
+    data: RolloutDataModule | ExplorerDataModule,
+    module: lightning.LightningModule,
     callbacks: list[lightning.Callback],
 ) -> None:
     with warnings.catch_warnings():
@@ -143,15 +131,6 @@ def _fit(
         if directory.checkpoint is not None:
             restore_random_state(directory.own_state["random"])
         trainer.fit(module, datamodule=data)
-
-
-def _encoder(tokenizer: FrameTokenizer) -> Encode:
-    def encode(frames: np.ndarray) -> np.ndarray:
-        device = next(tokenizer.parameters()).device
-        with torch.no_grad():
-            return tokenizer.encode(torch.from_numpy(np.ascontiguousarray(frames)).to(device)).cpu().numpy()
-
-    return encode
 
 
 class _Handlers(lightning.Callback):
@@ -186,12 +165,11 @@ class _Notices(lightning.Callback):
         self._view.check()
 
 
-def _note_devices(directory: RunDirectory, data: RolloutDataModule, console: Console) -> None:
+def _note_devices(directory: RunDirectory, data: RolloutDataModule | ExplorerDataModule, console: Console) -> None:
     """Record what trains and what renders; say once if it is not the first choice."""
     trains = torch.cuda.get_device_name() if torch.cuda.is_available() else f"CPU, {torch.get_num_threads()} threads"
-    about, workers = data.about, len(data.workers.status()) if data.workers else 0
-    datasets = data.recorded.state() if data.recorded else []
-    directory.file.update(devices={"training": trains, "workers": workers, **about}, datasets=datasets)
+    about, workers = data.about, len(data.worker_status())
+    directory.file.update(devices={"training": trains, "workers": workers, **about}, datasets=data.dataset_state())
     renderer = about.get("renderer", {})
     if renderer.get("fallback"):
         directory.file.fallback("renderer", renderer["reason"])

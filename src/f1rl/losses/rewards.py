@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -94,38 +95,61 @@ def disagreement(logits: Tensor) -> Tensor:
 class RewardScales:
     """Brings terms of unlike sizes to a standard deviation of one, by running statistics of each.
 
+    A term that is never negative, such as an uncertainty, is paid only above what is usual: a large constant would
+    teach nothing, and the value function would have to learn it first.
+
     Args:
         weights: of the terms, by name; a term of weight 0 is recorded but not paid.
+        centred: names of the terms whose running mean per step is taken off.
     """
 
-    def __init__(self, weights: dict[str, float]) -> None:
+    def __init__(self, weights: Mapping[str, float], centred: Collection[str] = ()) -> None:
         self.weights = dict(weights)
         self._statistics = {name: RunningStatistics() for name in weights}
+        self._usual = {name: [0.0, 0.0] for name in weights if name in centred}  # sums of the term, and of steps
 
-    def total(self, terms: dict[str, Tensor], valid: Tensor) -> Tensor:
-        """Take the terms of a rollout in, and return the weighted sum of the scaled ones.
+    def update(self, terms: Mapping[str, Tensor], steps: Tensor) -> None:
+        """Take the terms of a rollout in.
 
         Args:
-            terms: ``float32 [...]`` each, by name.
-            valid: ``bool [...]``; false for padding, which is not counted and gets reward 0.
+            terms: ``float32 [...]`` each, by name, summed over the steps that a decision lasted.
+            steps: ``float32 [...]``, how many these were; 0 for padding, which is not counted.
 
         Raises:
-            ValueError: if the names are not those of the weights, or a valid term is not finite.
+            ValueError: if the names are not those of the weights, or a term is not finite.
         """
+        self._require_names(terms)
+        for name, term in terms.items():
+            self._statistics[name].update(term[steps > 0])
+            if name in self._usual:
+                self._usual[name][0] += float(term[steps > 0].double().sum())
+                self._usual[name][1] += float(steps.double().sum())
+
+    def total(self, terms: Mapping[str, Tensor], steps: Tensor) -> Tensor:
+        """Return the weighted sum ``float32 [...]`` of the scaled terms, 0 in the padding; see :meth:`update`."""
+        self._require_names(terms)
+        total = torch.zeros_like(steps)
+        for name, term in terms.items():
+            above = term.masked_fill(steps == 0, 0.0) - self.usual(name) * steps
+            total += self.weights[name] * above / self._statistics[name].std
+        return total
+
+    def usual(self, name: str) -> float:
+        """Return the running mean per step that is taken off a term; 0 for one that is not centred."""
+        term, steps = self._usual.get(name, (0.0, 0.0))
+        return term / steps if steps else 0.0
+
+    def _require_names(self, terms: Mapping[str, Tensor]) -> None:
         if terms.keys() != self.weights.keys():
             raise ValueError(f"reward terms {sorted(terms)} are not those of the weights, {sorted(self.weights)}")
-        total = torch.zeros_like(valid, dtype=torch.float32)
-        for name, term in terms.items():
-            statistics = self._statistics[name]
-            statistics.update(term[valid])
-            total += self.weights[name] * term.masked_fill(~valid, 0.0) / statistics.std
-        return total
 
     def state_dict(self) -> dict[str, Any]:
         """Return the statistics, for a checkpoint."""
-        return {name: statistics.state_dict() for name, statistics in self._statistics.items()}
+        statistics = {name: statistics.state_dict() for name, statistics in self._statistics.items()}
+        return {"statistics": statistics, "usual": {name: list(sums) for name, sums in self._usual.items()}}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from what :meth:`state_dict` returned."""
+        self._usual = {name: list(sums) for name, sums in state["usual"].items()}
         for name, statistics in self._statistics.items():
-            statistics.load_state_dict(state[name])
+            statistics.load_state_dict(state["statistics"][name])

@@ -52,6 +52,11 @@ class Situation:
         rest = {f.name: torch.cat([getattr(part, f.name) for part in parts]) for f in fields(cls) if f.name != "cache"}
         return cls(cache, **rest)
 
+    def to(self, device: torch.device) -> Self:
+        """Return the situations on ``device``."""
+        cache = [(key.to(device), value.to(device)) for key, value in self.cache]
+        return type(self)(cache, *(part.to(device) for part in (self.pooled, self.state, self.recalled)))
+
     def __getitem__(self, rows: Tensor) -> Self:
         """Return the situations ``rows``, ``int64 [M]``."""
         cache = [(key[rows], value[rows]) for key, value in self.cache]

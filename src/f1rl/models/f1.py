@@ -122,7 +122,15 @@ class F1Model(nn.Module):
         logits = self.next_frame(seen, inputs.action_history.flatten(0, 1), inputs.target.flatten(0, 1))
         return WorldModelOutput(logits.unflatten(0, inputs.is_first.shape), memory)
 
-    def next_frame(self, seen: Observed, action_history: Tensor, target: Tensor, *, dropout: float = 0.0) -> Tensor:
+    def next_frame(
+        self,
+        seen: Observed,
+        action_history: Tensor,
+        target: Tensor,
+        *,
+        dropout: float = 0.0,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
         """Predict the frames after ``N`` steps, each scale given the true coarser ones.
 
         Args:
@@ -131,13 +139,17 @@ class F1Model(nn.Module):
             target: ``int64 [N, L]``, tokens of the next frames.
             dropout: share of the tokens' entries that is dropped at random, also outside of training: predictions with
                 different masks differ where the model knows little (Gal & Ghahramani 2016).
+            generator: of the masks.
 
         Returns:
             Logits ``float32 [N, L, V]``.
         """
         context = self._context(seen, action_history)
         tokens, left = self.frames.next_frame(self.tokenizer.scale_inputs(target), seen.start, seen.last, begin=0)
-        suffix = F.dropout(torch.cat([context, tokens + context[:, :1]], dim=1), dropout, training=dropout > 0)
+        suffix = torch.cat([context, tokens + context[:, :1]], dim=1)
+        if dropout > 0:
+            kept = torch.rand(suffix.shape, generator=generator, device=suffix.device) >= dropout
+            suffix = suffix * kept / (1 - dropout)
         hidden, _ = self._suffix(suffix, seen.cache, begin=0)
         return self._logits(hidden[:, context.shape[1] :], left)
 

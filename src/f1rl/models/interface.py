@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Self
 
+import torch
 from torch import Tensor
 
 
@@ -25,6 +27,11 @@ class WorldModelInputs:
     """``bool [B, T]``; the memory is cleared before these steps."""
     target: Tensor | None = None
     """``int64 [B, T, L]``, tokens of the next frame; needed for training, unused by ``predict``."""
+
+    def to(self, device: torch.device) -> Self:
+        """Return the inputs on ``device``."""
+        moved = {f.name: value.to(device) for f in fields(self) if (value := getattr(self, f.name)) is not None}
+        return type(self)(**moved)
 
 
 @dataclass

@@ -9,6 +9,7 @@ from typing import Any
 import lightning
 import numpy as np
 import torch
+from torch.optim.lr_scheduler import LambdaLR
 
 from f1rl.errors import DivergedError
 
@@ -42,6 +43,43 @@ class OptimizerPlan:
         return self.min_lr_ratio + (1 - self.min_lr_ratio) * 0.5 * (1 + math.cos(math.pi * progress))
 
 
+def build_optimizer(model: torch.nn.Module, plan: OptimizerPlan) -> tuple[torch.optim.AdamW, LambdaLR]:
+    """Return AdamW over the parameters of ``model`` that have ``requires_grad``, and its schedule."""
+    groups = []
+    for recurrent, rate in ((False, plan.learning_rate), (True, plan.learning_rate * plan.memory_lr_ratio)):
+        chosen = [
+            p for name, p in model.named_parameters() if p.requires_grad and name.startswith("memory.") == recurrent
+        ]
+        matrices = [p for p in chosen if p.ndim > 1]
+        vectors = [p for p in chosen if p.ndim <= 1]  # norms and biases are not decayed
+        groups.append({"params": matrices, "lr": rate, "weight_decay": plan.weight_decay})
+        groups.append({"params": vectors, "lr": rate, "weight_decay": 0.0})
+    optimizer = torch.optim.AdamW(groups, lr=plan.learning_rate, betas=plan.betas)
+    return optimizer, LambdaLR(optimizer, plan.scale)
+
+
+def clip_gradients(model: torch.nn.Module, plan: OptimizerPlan, step: int) -> float:
+    """Clip the global gradient norm of ``model`` and return what it was.
+
+    Args:
+        model: its gradients are there.
+        plan: how far.
+        step: optimizer steps of this segment so far, for the message.
+
+    Raises:
+        DivergedError: a gradient is not finite; the parameters are as they were.
+    """
+    norm = float(torch.nn.utils.clip_grad_norm_(model.parameters(), plan.grad_clip))
+    if not math.isfinite(norm):
+        raise DivergedError(
+            f"the gradient of the update after {step} optimizer steps of this segment is "
+            f"{norm}; the parameters were not changed by it, and the checkpoints before it are intact. "
+            f"Start again with a lower learning rate (now {plan.learning_rate:g}) or more "
+            "phase.warmup_steps in another output_dir; debug=nan names the operation that produced it"
+        )
+    return norm
+
+
 class PhaseModule(lightning.LightningModule):
     """A phase: the model, its optimizer, and the memory state carried across windows."""
 
@@ -57,20 +95,7 @@ class PhaseModule(lightning.LightningModule):
 
     def configure_optimizers(self) -> dict[str, Any]:
         """Return AdamW and its schedule, restored if a checkpoint gave them states."""
-        plan = self.plan
-        groups = []
-        for recurrent, rate in ((False, plan.learning_rate), (True, plan.learning_rate * plan.memory_lr_ratio)):
-            chosen = [
-                p
-                for name, p in self.model.named_parameters()
-                if p.requires_grad and name.startswith("memory.") == recurrent
-            ]
-            matrices = [p for p in chosen if p.ndim > 1]
-            vectors = [p for p in chosen if p.ndim <= 1]  # norms and biases are not decayed
-            groups.append({"params": matrices, "lr": rate, "weight_decay": plan.weight_decay})
-            groups.append({"params": vectors, "lr": rate, "weight_decay": 0.0})
-        optimizer = torch.optim.AdamW(groups, lr=plan.learning_rate, betas=plan.betas)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, plan.scale)
+        optimizer, schedule = build_optimizer(self.model, self.plan)
         if self._optimizer_states is not None:
             optimizer.load_state_dict(self._optimizer_states["optimizer"])
             schedule.load_state_dict(self._optimizer_states["schedule"])
@@ -87,16 +112,10 @@ class PhaseModule(lightning.LightningModule):
         Raises:
             DivergedError: the loss or a gradient is not finite; the parameters are as they were.
         """
-        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.plan.grad_clip)
-        self.grad_norm = float(norm)
-        scaled = self.trainer.precision == "16-mixed"  # its gradient scaler skips such updates by itself
-        if not math.isfinite(self.grad_norm) and not scaled:
-            raise DivergedError(
-                f"the gradient of the update after {self.trainer.global_step} optimizer steps of this segment is "
-                f"{self.grad_norm}; the parameters were not changed by it, and the checkpoints before it are intact. "
-                f"Start again with a lower phase.learning_rate (now {self.plan.learning_rate:g}) or more "
-                "phase.warmup_steps in another output_dir; debug=nan names the operation that produced it"
-            )
+        if self.trainer.precision == "16-mixed":  # its gradient scaler skips what is not finite by itself
+            self.grad_norm = float(torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.plan.grad_clip))
+            return
+        self.grad_norm = clip_gradients(self.model, self.plan, self.trainer.global_step)
 
     @property
     def learning_rate(self) -> float:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, fields
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -28,6 +28,8 @@ class Rollout:
     """``int64 [D, E]``: the number of each decision, 0 in the padding."""
     valid: Tensor
     """``bool [D, E]``."""
+    steps: Tensor
+    """``float32 [D, E]``: how many steps each decision lasted, 0 in the padding."""
     terms: dict[str, Tensor]
     """Reward terms ``float32 [D, E]`` by name, summed over the steps that a decision lasted, 0 in the padding."""
     last_value: Tensor
@@ -38,11 +40,31 @@ class Rollout:
     """In the order in which they were asked for."""
     measures: dict[str, Tensor]
     """``float32 [E]`` by name: means over an episode's steps."""
+    position: dict[str, int] = field(default_factory=dict)
+    """Where the stream of rollouts stands after this one; what a checkpoint stores."""
+
+    @property
+    def finished(self) -> list[TokenizedEpisode]:
+        """Its episodes, all of them whole."""
+        return self.episodes
+
+    @property
+    def num_decisions(self) -> int:
+        """``M``."""
+        return len(self.log_prob)
 
     @property
     def num_steps(self) -> int:
         """Environment steps."""
         return sum(len(episode) for episode in self.episodes)
+
+    def to(self, device: torch.device) -> Self:
+        """Return the rollout with its tensors on ``device``; the episodes stay where they are."""
+        moved = {f.name: getattr(self, f.name) for f in fields(self)}
+        moved |= {name: value.to(device) for name, value in moved.items() if isinstance(value, Tensor | Situation)}
+        for name in ("terms", "measures"):
+            moved[name] = {key: value.to(device) for key, value in moved[name].items()}
+        return type(self)(**moved)
 
     def arranged(self, values: Tensor) -> Tensor:
         """Return ``values [M]`` as ``[D, E]``, 0 in the padding."""
@@ -54,6 +76,7 @@ class _Notes:
     """The running episode of one scene."""
 
     rows: list[int] = field(default_factory=list)
+    steps: list[float] = field(default_factory=list)
     terms: list[dict[str, float]] = field(default_factory=list)
     sums: dict[str, float] = field(default_factory=dict)
 
@@ -73,11 +96,14 @@ class RolloutRecorder:
         self._kept.append((situation, decision.stored, decision.log_prob, value))
         for scene in scenes.tolist():
             self._notes[scene].rows.append(self._count)
+            self._notes[scene].steps.append(0.0)
             self._notes[scene].terms.append({})
             self._count += 1
 
     def stepped(self, scenes: Tensor, terms: dict[str, Tensor], measures: dict[str, Tensor]) -> None:
         """Add a step's terms and measures, ``float32 [N]`` by name, to the notes of ``scenes int64 [M']``."""
+        for scene in scenes.tolist():
+            self._notes[scene].steps[-1] += 1.0
         for add_to, values in ((lambda notes: notes.terms[-1], terms), (lambda notes: notes.sums, measures)):
             for name, column in values.items():
                 numbers = column.tolist()
@@ -104,10 +130,11 @@ class RolloutRecorder:
         longest = max(len(one.rows) for one in notes)
         shape = (longest, len(ended))
         row, valid = torch.zeros(shape, dtype=torch.int64), torch.zeros(shape, dtype=torch.bool)
-        terms = {name: torch.zeros(shape) for name in notes[0].terms[0]}
+        steps, terms = torch.zeros(shape), {name: torch.zeros(shape) for name in notes[0].terms[0]}
         for e, one in enumerate(notes):
             count = len(one.rows)
             row[:count, e], valid[:count, e] = torch.tensor(one.rows), True
+            steps[:count, e] = torch.tensor(one.steps)
             for name, column in terms.items():
                 column[:count, e] = torch.tensor([entry[name] for entry in one.terms])
         lengths = torch.tensor([float(len(episode)) for episode in episodes])
@@ -117,9 +144,10 @@ class RolloutRecorder:
             *map(torch.cat, kept),
             row=row,
             valid=valid,
+            steps=steps,
             terms=terms,
             last_value=torch.tensor(values),
             terminated=torch.tensor(terminated),
             episodes=list(episodes),
             measures={name: torch.tensor(sums) / lengths for name, sums in measures.items()},
-        )
+        ).to(kept[0][0].device)

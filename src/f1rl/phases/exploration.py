@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Literal
 
@@ -18,10 +19,11 @@ from f1rl.losses.rewards import (
     origin,
     prediction_entropy,
 )
-from f1rl.models.explorer import Explorer, Situation
+from f1rl.models.explorer import Situation
 from f1rl.models.f1 import F1Model, Observed
 from f1rl.models.interface import WorldModelInputs
 from f1rl.phases.decisions import Rollout, RolloutRecorder
+from f1rl.phases.players import Player
 from f1rl.rollout.streams import EpisodeStreams, Outcome
 
 UncertaintyKind = Literal["entropy", "disagreement"]
@@ -29,8 +31,12 @@ UncertaintyKind = Literal["entropy", "disagreement"]
 
 @dataclass(frozen=True)
 class RewardSettings:
-    """How the terms of the reward are measured."""
+    """What the terms of the reward weigh, and how they are measured."""
 
+    weights: Mapping[str, float]
+    """Of the terms ``memory``, ``uncertainty`` and ``success``, and of ``surprise`` where it is wanted."""
+    centred: tuple[str, ...]
+    """Terms that are paid only above their running mean."""
     memory_sign: MemorySign
     """Whether the student's memory shall approach the teacher's or leave it."""
     uncertainty: UncertaintyKind
@@ -81,73 +87,113 @@ class _Memories:
 @torch.no_grad()
 def explore(
     world: F1Model,
-    explorer: Explorer,
+    player: Player,
     streams: EpisodeStreams,
     settings: RewardSettings,
     camera: int,
-    *,
-    deterministic: bool = False,
-    generator: torch.Generator | None = None,
+    generator: torch.Generator,
+    slow: F1Model | None = None,
 ) -> Rollout:
     """Play the queue of ``streams`` to its end and return what happened; rewards follow from the frame after a step.
 
     Args:
-        world: frozen by the caller; both memories are its own.
-        explorer: acts on what the student sees and remembers.
+        world: in evaluation mode; both memories are its own.
+        player: acts on what the student sees and remembers.
         streams: the scenes, their first episodes begun.
         settings: how rewards are measured.
         camera: index of the student's camera.
-        deterministic: act without noise.
-        generator: of the noise.
+        generator: of the dropout behind disagreement; on the world's device.
+        slow: a world model that learns more slowly; the surprise is then how much worse it predicts than ``world``.
     """
-    world.eval()
     count, device = len(streams.active), next(world.parameters()).device
     recorder, memories = RolloutRecorder(count), _Memories(world, camera, count, device)
-    chunk = torch.zeros(count, explorer.config.act.chunk, explorer.config.action_dim)
+    judge = _Judge(world, settings, generator, None if slow is None else _Slow(slow, count, device))
+    chunk = torch.zeros(count, player.chunk, world.config.action_dim)
     place = torch.zeros(count, dtype=torch.int64)
-    view = memories.look(streams.inputs())
+    inputs = streams.inputs().to(device)
+    view = memories.look(inputs)
+    for scene in range(count):
+        player.begin(scene, streams.requests[scene])
     while streams.active.any():
         playing = torch.from_numpy(streams.active).nonzero()[:, 0]
         due = playing[place[playing] == 0]
         if len(due):
-            situation = Situation.of(view.student)[due]
-            decision = explorer.decide(situation, deterministic=deterministic, generator=generator)
-            recorder.decided(due, situation, decision, explorer.value(situation))
-            chunk[due] = decision.action
+            situation = Situation.of(view.student)[due.to(device)]
+            decision = player.choose(due, situation)
+            recorder.decided(due, situation, decision, player.value(situation))
+            chunk[due] = decision.action.cpu()
         action = chunk[torch.arange(count), place]
-        history = streams.actions_with(action)
+        history = streams.actions_with(action).to(device)
         outcome = streams.step(action)
-        terms, measures = _judge(world, view.teacher, history, outcome, settings)
-        before, view = view, memories.look(streams.inputs())
+        terms, measures = judge(inputs, view.teacher, history, outcome)
+        inputs = streams.inputs().to(device)
+        before, view = view, memories.look(inputs)
         terms["memory"] = memory_reward(before.distance, view.distance, settings.memory_sign)
         recorder.stepped(playing, terms, {**measures, "memory_distance": view.distance})
         if outcome.finished:
-            value = explorer.value(Situation.of(view.student)).tolist()
+            value = player.value(Situation.of(view.student)).tolist()
             for scene, episode in outcome.finished.items():
                 recorder.ended(scene, episode, value[scene])
-        place = (place + 1) % explorer.executed
+        place = (place + 1) % player.executed
         started = torch.from_numpy(streams.refill())
         if started.any():
             place[started] = 0
-            view = memories.look_again(streams.inputs(), started, view)
+            inputs = streams.inputs().to(device)
+            view = memories.look_again(inputs, started.to(device), view)
+            for scene in started.nonzero()[:, 0].tolist():
+                player.begin(scene, streams.requests[scene])
     return recorder.rollout()
 
 
-def _judge(
-    world: F1Model, seen: Observed, history: Tensor, outcome: Outcome, settings: RewardSettings
-) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Return reward terms and measures, ``float32 [N]`` by name, of the frames that the actions produced."""
-    logits = world.next_frame(seen, history, outcome.tokens)
-    statistics = token_statistics(logits, outcome.tokens)
-    entropy = prediction_entropy(logits)
-    uncertainty = entropy
-    if settings.uncertainty == "disagreement":
-        guesses = (
-            world.next_frame(seen, history, outcome.tokens, dropout=settings.dropout) for _ in range(settings.masks)
-        )
-        uncertainty = disagreement(torch.stack(list(guesses)))
-    terms = {"uncertainty": uncertainty, "success": outcome.success.float()}
-    return terms, {"avg_loss": statistics.loss, "avg_acc": statistics.accuracy, "wm_entropy": entropy}
+class _Slow:
+    """A second world model that watches the same episodes with a memory of its own."""
+
+    def __init__(self, world: F1Model, count: int, device: torch.device) -> None:
+        self._world, self._state = world, world.initial_memory(count, device)
+
+    def loss(self, inputs: WorldModelInputs, history: Tensor, tokens: Tensor) -> Tensor:
+        """Take in the frames before a step; return the loss ``float32 [N]`` on those after it.
+
+        An episode's first frame clears the memory (``inputs.is_first``).
+        """
+        seen, self._state = self._world.observe(inputs, self._state)
+        return token_statistics(self._world.next_frame(seen, history, tokens), tokens).loss
+
+
+class _Judge:
+    """Says what the frames that a step produced are worth, all terms but those of memory."""
+
+    def __init__(
+        self, world: F1Model, settings: RewardSettings, generator: torch.Generator, slow: _Slow | None
+    ) -> None:
+        self._world, self._settings, self._generator, self._slow = world, settings, generator, slow
+
+    def __call__(
+        self, inputs: WorldModelInputs, seen: Observed, history: Tensor, outcome: Outcome
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Return terms and measures, ``float32 [N]`` by name, of frames that nobody knew when the actions were chosen.
+
+        Args:
+            inputs: what all saw before the step.
+            seen: what the teacher made of it.
+            history: ``float32 [N, n_obs, A]``, ending with the actions taken.
+            outcome: of the step.
+        """
+        settings, tokens = self._settings, outcome.tokens.to(history.device)
+        logits = self._world.next_frame(seen, history, tokens)
+        statistics, entropy = token_statistics(logits, tokens), prediction_entropy(logits)
+        terms = {"uncertainty": entropy, "success": outcome.success.float()}
+        if settings.uncertainty == "disagreement":
+            guesses = [
+                self._world.next_frame(seen, history, tokens, dropout=settings.dropout, generator=self._generator)
+                for _ in range(settings.masks)
+            ]
+            terms["uncertainty"] = disagreement(torch.stack(guesses))
+        if "surprise" in settings.weights:
+            terms["surprise"] = statistics.loss
+            if self._slow is not None:
+                terms["surprise"] = self._slow.loss(inputs, history, tokens) - statistics.loss
+        return terms, {"avg_loss": statistics.loss, "avg_acc": statistics.accuracy, "wm_entropy": entropy}
 
 
 def _mixed(new: Observed, old: Observed, chosen: Tensor) -> Observed:

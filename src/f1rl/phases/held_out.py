@@ -119,6 +119,18 @@ def world_model_loss(model: F1Model, episode: TokenizedEpisode, steps: int, devi
         return float(token_statistics(logits, first.target).loss.mean())
 
 
+def prediction_loss(model: F1Model, episodes: Sequence[TokenizedEpisode], device: torch.device) -> float:
+    """Return the mean cross-entropy of the next frames of ``episodes``, nats per token."""
+    with evaluating(model):
+        batch = whole_episodes(episodes, model).to(device)
+        inputs = world_model_inputs(batch)
+        parts = [
+            token_statistics(_run(model, inputs, row).logits, batch.target[row : row + 1]).token_loss
+            for row in range(len(episodes))
+        ]
+        return _mean(torch.cat(parts), batch.valid)
+
+
 def imagine(model: F1Model, episode: TokenizedEpisode, device: torch.device) -> np.ndarray:
     """Return predicted frames ``uint8 [N, 3, H, W]``; entry ``t`` predicts frame ``t + 1`` from what came before it."""
     with evaluating(model):

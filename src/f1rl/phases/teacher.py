@@ -67,8 +67,17 @@ class TeacherModule(PhaseModule):
         self.baselines.add(tokens)
 
     def evaluate(self, episodes: Sequence[TokenizedEpisode]) -> dict[str, float]:
-        """Return the metrics of :func:`f1rl.phases.held_out.evaluate_world_model` on ``episodes``."""
-        return evaluate_world_model(self.model, episodes, self.baselines, self.camera, self.device)
+        """Return the metrics of :func:`f1rl.phases.held_out.evaluate_world_model` on ``episodes``, and their reward."""
+        metrics = evaluate_world_model(self.model, episodes, self.baselines, self.camera, self.device)
+        return metrics | {"reward": float(np.mean([episode.episode.reward.sum() for episode in episodes]))}
+
+    def headline(self, metrics: dict[str, float]) -> str:
+        """Return an evaluation in a line."""
+        return (
+            f"loss {metrics['loss']:.4f} (copy last {metrics['copy_last_loss']:.4f}, "
+            f"unigram {metrics['unigram_loss']:.4f}), accuracy {metrics['accuracy']:.3f}, "
+            f"action sensitivity {metrics['action_sensitivity']:.4f}"
+        )
 
     def imagine(self, episode: TokenizedEpisode) -> np.ndarray:
         """Return the predicted frames ``uint8 [N, 3, H, W]`` of ``episode``; entry ``t`` predicts frame ``t + 1``."""

@@ -93,7 +93,7 @@ class TrainingLog:
             state: what :meth:`state` returned when the checkpoint was saved.
         """
         state = state or {"train_history": [], "val_history": [], "best": None}
-        self._path, self._config, self._shape = path, config, shape
+        self._path, self._config, self.shape = path, config, shape
         self.train: list[dict[str, Any]] = list(state["train_history"])
         self.val: list[dict[str, Any]] = list(state["val_history"])
         self.best: dict[str, Any] | None = state["best"]
@@ -108,7 +108,7 @@ class TrainingLog:
         Raises:
             ValueError: the entry lacks a field of the shape.
         """
-        _require(entry, self._shape.train, f"train_history of {self._shape.name}")
+        _require(entry, self.shape.train, f"train_history of {self.shape.name}")
         self.train.append(entry)
 
     def add_val(self, entry: dict[str, Any]) -> bool:
@@ -117,9 +117,9 @@ class TrainingLog:
         Raises:
             ValueError: the entry lacks a field of the shape.
         """
-        _require(entry, self._shape.val, f"val_history of {self._shape.name}")
+        _require(entry, self.shape.val, f"val_history of {self.shape.name}")
         self.val.append(entry)
-        is_best = self._is_better(entry[self._shape.metric])
+        is_best = self._is_better(entry[self.shape.metric])
         if is_best:
             self.best = dict(entry)
         return is_best
@@ -131,14 +131,14 @@ class TrainingLog:
 
     def save(self) -> None:
         """Write the file; it is valid JSON at every moment."""
-        best, metric = self.best or {}, self._shape.metric
+        best, metric = self.best or {}, self.shape.metric
         final = {"best_metric": best.get(metric), "best_checkpoint": best.get("path")}
         log = {
             "config": self._config,
             "train_history": self.train,
             "val_history": self.val,
             "best_checkpoint": self.best,
-            "final_metrics": {**final, "metric": metric, "goal": self._shape.goal},
+            "final_metrics": {**final, "metric": metric, "goal": self.shape.goal},
         }
         write_json(self._path, log)
 
@@ -147,8 +147,8 @@ class TrainingLog:
             return False
         if self.best is None:
             return True
-        best = self.best[self._shape.metric]
-        return value < best if self._shape.goal == "min" else value > best
+        best = self.best[self.shape.metric]
+        return value < best if self.shape.goal == "min" else value > best
 
 
 def _require(entry: dict[str, Any], fields: tuple[str, ...], where: str) -> None:

@@ -66,6 +66,11 @@ class WindowBatch:
         """Number of real (not padded) environment steps."""
         return int(self.valid.sum())
 
+    @property
+    def num_decisions(self) -> int:
+        """Number of decisions; each of the random actions is one."""
+        return self.num_steps
+
     def to(self, device: torch.device | str) -> WindowBatch:
         """Return the batch with its tensors on ``device``; what is not a tensor is shared."""
         values = (getattr(self, f.name) for f in fields(self))

@@ -156,9 +156,21 @@ class RolloutDataModule(lightning.LightningDataModule):
         return self.workers.about if self.workers else {}
 
     @property
-    def waited(self) -> float:
-        """Seconds that training has waited for episodes so far."""
-        return self.source.waited if self.source else 0.0
+    def restarts(self) -> int:
+        """Worker processes that were replaced so far."""
+        return self.workers.restarts if self.workers else 0
+
+    def worker_status(self) -> list[dict[str, object]]:
+        """Return where each worker process is; none without workers."""
+        return self.workers.status() if self.workers else []
+
+    def dataset_state(self) -> list[dict[str, object]]:
+        """Return what identifies the datasets that are read, for a checkpoint."""
+        return self.recorded.state() if self.recorded else []
+
+    def ledger(self) -> dict[str, float]:
+        """Return the seconds that each part has taken so far, by the part's name."""
+        return {"wait_env": self.source.waited if self.source else 0.0}
 
     def close(self) -> None:
         """Stop the workers and free their memory; finish what is being recorded.

@@ -9,10 +9,10 @@ import numpy as np
 
 from f1rl_envs.spec import EpisodeRequest
 
-Split = Literal["train", "held_out", "tokenizer"]
+Split = Literal["train", "held_out", "tokenizer", "random"]
 
 # Distinct integers keep the seed sequences of the splits apart: no training episode is ever a held-out one.
-_SPLITS: dict[Split, int] = {"train": 0, "held_out": 1, "tokenizer": 2}
+_SPLITS: dict[Split, int] = {"train": 0, "held_out": 1, "tokenizer": 2, "random": 3}
 _EPISODE, _SCENE = 0, 1
 
 

@@ -6,6 +6,7 @@ numbers give the same episodes whoever plays them.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
@@ -83,6 +84,13 @@ class EpisodeStreams:
         self._recordings: list[_Recording | None] = [None] * env.num_envs
         self._observation: dict[str, np.ndarray] = {}
         self.active = np.zeros(env.num_envs, np.bool_)
+        self.waited = 0.0
+        """Seconds spent waiting for the scenes so far."""
+
+    @property
+    def requests(self) -> list[EpisodeRequest | None]:
+        """The episode that each scene plays."""
+        return self._env.requests
 
     def begin(self, requests: Iterable[EpisodeRequest]) -> None:
         """Start the first episodes of ``requests``; an earlier queue is forgotten."""
@@ -106,7 +114,9 @@ class EpisodeStreams:
             requests: list[EpisodeRequest | None] = [None] * len(started)
             for scene in waiting:
                 requests[scene] = following.get(scene) or self._env.requests[scene] or unused
+            asked = time.perf_counter()
             self._observation, _ = self._env.reset(requests)
+            self.waited += time.perf_counter() - asked
             started[list(following)] = self.active[list(following)] = True
             self._start(waiting, following)
         return started
@@ -138,8 +148,9 @@ class EpisodeStreams:
 
     def step(self, action: torch.Tensor) -> Outcome:
         """Step all scenes by ``action float32 [N, A]`` in [-1, 1]."""
-        given = action.numpy()
+        given, asked = action.numpy(), time.perf_counter()
         self._observation, reward, terminated, truncated, infos = self._env.step(given)
+        self.waited += time.perf_counter() - asked
         tokens = self._encode(self._observation["image"][:, self._camera])
         self._histories.append(action, torch.from_numpy(tokens).long())
         finished = {}

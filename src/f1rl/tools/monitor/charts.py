@@ -20,7 +20,6 @@ from f1rl.tools.page.figures import smoothing_window
 
 _POINTS = 500
 _SPARSE = 40  # points below which each is marked
-_REFERENCES = tuple({"color": "0.45", "linestyle": line} for line in ("--", ":", "-."))
 
 
 def write_charts(watch: Watch, path: Path) -> Path:
@@ -114,12 +113,11 @@ def _health(axis: Axes, run: RunRecords) -> None:
 def _validation(axis: Axes, run: RunRecords, shown: str) -> None:
     axis.set(title=f"Validation {shown}", xlabel="episode")
     panel = next((panel for panel in panels(run) if panel.key == shown), None)
-    styles = iter(_REFERENCES)
     for curve in panel.curves if panel else ():
         if curve.history == "val":
             x, y = points(run, curve, "episode" if "episode" in run.val else None)
-            style = next(styles, {}) if curve.is_reference else {"color": "#c2571a"}
-            axis.plot(x, y, label=curve.label, marker="." if len(x) < _SPARSE else "", **style)
+            style = "--" if curve.is_reference else "-"
+            axis.plot(x, y, label=curve.label, linestyle=style, marker="." if len(x) < _SPARSE else "")
     if axis.lines:
         axis.legend(frameon=False)
 

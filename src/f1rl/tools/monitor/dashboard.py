@@ -152,10 +152,10 @@ def machine(moment: Snapshot) -> RenderableType:
     table.add_column(ratio=1)
     table.add_column(justify="right", no_wrap=True)
     table.add_row("CPU", _bar(here.cpu, 100), f"{here.cpu:.0f} % of {here.cores}")
-    table.add_row("memory", _memory_bar(here.used, here.total), f"{here.used:.1f}/{here.total:.0f} GiB")
+    table.add_row("memory", _bar(here.used, here.total), f"{here.used:.1f}/{here.total:.0f} GiB")
     for gpu in here.gpus:
         table.add_row("GPU", _bar(gpu.utilisation, 100), f"{gpu.utilisation:.0f} %")
-        table.add_row("", _memory_bar(gpu.used, gpu.total), _gpu_words(gpu))
+        table.add_row("", _bar(gpu.used, gpu.total), _gpu_words(gpu))
     if not moment.is_here:
         return Group(Text("this machine, not the run's", style="yellow"), table)
     return table
@@ -235,11 +235,8 @@ def _pairs(rows: list[tuple[str, RenderableType]]) -> Table:
     return table
 
 
-def _memory_bar(value: float, total: float) -> ProgressBar:
-    return _bar(value, total, "red" if value > 0.95 * total else "green")
-
-
-def _bar(value: float, total: float, colour: str = "green") -> ProgressBar:
+def _bar(value: float, total: float) -> ProgressBar:
+    colour = "red" if value > 0.95 * total else "green"
     return ProgressBar(total=total, completed=value, complete_style=colour, finished_style=colour)
 
 

@@ -11,7 +11,10 @@ from f1rl.tools.words import number
 
 _WIDTH = 80
 _BAR = 36  # widest loss bar, in characters
-_SHOWN = ("val_loss", "val_accuracy", "val_copy_last_loss", "val_psnr", "val_action_sensitivity", "val_memory_gain")
+_SHOWN = (
+    "val_loss", "val_accuracy", "val_copy_last_loss", "val_psnr", "val_action_sensitivity", "val_memory_gain",
+    "val_reward",
+)  # fmt: skip
 _POLICY = {"entropy": "Entropy", "approx_kl": "KL divergence of an update", "kl": "KL divergence"}
 
 
@@ -69,7 +72,8 @@ def seconds_words(seconds: float) -> str:
 def validation_lines(moment: Snapshot) -> list[str]:
     """Return the newest evaluation and the best one."""
     values = moment.validation
-    names = [name for name in dict.fromkeys((f"val_{moment.headline}", *_SHOWN)) if name in values]
+    shown = sorted(_SHOWN, key=lambda name: name != f"val_{moment.headline}")
+    names = [name for name in shown if name in values]
     names = names or [name for name in values if name.startswith(("val_", "eval_"))]
     lines = [f"{name}: {number(values[name])}{_error(values, name)}" for name in names]
     return [*lines, f"best: {moment.best}"] if moment.best else ["none yet"]

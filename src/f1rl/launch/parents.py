@@ -1,0 +1,106 @@
+"""The checkpoints that a later phase starts from: found, checked against the configuration, loaded strictly."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from f1rl.checkpoint import Checkpoint, list_checkpoints, load_checkpoint
+from f1rl.errors import CheckpointError, ConfigError
+from f1rl.records.differences import differences, flatten, table
+
+_KEYS = {"teacher": "phase.teacher_path", "student": "phase.student_checkpoint"}
+_SHARED = ("model", "embodiment", "control", "camera", "env.id", "env.task", "env.variant", "env.control_freq")
+"""Keys of the configuration in which a parent and its child must agree: what pictures, states and actions mean."""
+_OWN = {"teacher": ("model.act",), "student": ()}
+"""Among them, those that a parent of each kind does not use."""
+_ACTING = ("policy",)
+"""Keys in which a student and what goes on with its explorer must agree besides."""
+
+
+@dataclass
+class Parent:
+    """A checkpoint of an earlier phase."""
+
+    phase: str
+    path: Path
+    checkpoint: Checkpoint
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The configuration of its run."""
+        return self.checkpoint.training["config"]
+
+
+def open_parent(phase: str, given: str | None, config: dict[str, Any]) -> Parent:
+    """Return the checkpoint of an earlier ``phase`` that a run with ``config`` starts from.
+
+    Args:
+        phase: ``teacher`` or ``student``.
+        given: a checkpoint, or a run whose newest checkpoint is meant; None takes the newest beside ``output_dir``.
+        config: resolved configuration of the run that starts, plain.
+
+    Raises:
+        CheckpointError: there is none, it is damaged, or it is of another phase.
+        ConfigError: it was trained with a configuration that does not fit.
+    """
+    path = _newest(phase, Path(config["output_dir"])) if given is None else _resolve(phase, Path(given))
+    checkpoint = load_checkpoint(path)
+    found = checkpoint.training.get("phase")
+    if found != phase:
+        raise CheckpointError(
+            f"{path} is a checkpoint of phase {found}, not {phase}; give another: {_KEYS[phase]}=PATH"
+        )
+    parent = Parent(phase, path, checkpoint)
+    _require_agreement(parent, phase, config)
+    return parent
+
+
+def _resolve(phase: str, path: Path) -> Path:
+    if not (path / "run.json").exists():
+        return path
+    found = list_checkpoints(path)
+    if not found:
+        raise CheckpointError(f"the run {path} has no checkpoint yet; give another: {_KEYS[phase]}=PATH")
+    return found[-1]
+
+
+def _newest(phase: str, output_dir: Path) -> Path:
+    """Return the newest checkpoint of the runs of ``phase`` beside ``output_dir``."""
+    beside = output_dir.resolve().parent
+    runs = [file.parent for file in sorted(beside.glob("*/run.json")) if _phase_of(file) == phase]
+    found = [path for run in runs for path in list_checkpoints(run)]
+    if not found:
+        raise CheckpointError(
+            f"there is no checkpoint of a {phase} in {beside}/*/. Train one (python -m f1rl phase={phase} ...), or "
+            f"name one: {_KEYS[phase]}=PATH"
+        )
+    # By the time of writing, not by the episode: a longer run may be an older one.
+    return max(found, key=lambda path: (path / "training_state.pt").stat().st_mtime)
+
+
+def _phase_of(run_file: Path) -> str | None:
+    try:
+        return json.loads(run_file.read_text()).get("phase")
+    except (OSError, ValueError):  # not a run of ours, or one that is being deleted
+        return None
+
+
+def _require_agreement(parent: Parent, phase: str, config: dict[str, Any]) -> None:
+    shared = (*_SHARED, *(_ACTING if phase == "student" else ()))
+    differing = differences(_selected(parent.config, shared, _OWN[phase]), _selected(config, shared, _OWN[phase]))
+    if differing:
+        raise ConfigError(
+            f"{parent.path} was trained with a configuration that does not fit:\n"
+            f"{table(differing, f'for the {phase}', 'now')}\n"
+            f"Give these keys the {phase}'s values, or start from another checkpoint: {_KEYS[phase]}=PATH"
+        )
+
+
+def _selected(config: dict[str, Any], keys: tuple[str, ...], without: tuple[str, ...]) -> dict[str, Any]:
+    def below(key: str, names: tuple[str, ...]) -> bool:
+        return any(key == name or key.startswith(f"{name}.") for name in names)
+
+    return {key: value for key, value in flatten(config).items() if below(key, keys) and not below(key, without)}
