@@ -91,7 +91,8 @@ def lines(path: Path) -> int:
 
 # What depends on the clock on the wall, on scheduling, or counts the segments themselves.
 _VARYING = {
-    "timestamp", "wall_time", "env_steps_per_s", "wait_env_share", "segment", "worker", "attempts", "seconds", "health",
+    "timestamp", "wall_time", "env_steps_per_s", "wait_env_share", "inference_share", "update_share",
+    "media_share", "segment", "worker", "attempts", "seconds", "health",
 }  # fmt: skip
 
 
