@@ -17,7 +17,7 @@ from f1rl.health.score import Health
 from f1rl.records import fields
 from f1rl.tools.dashboard.panels import SECTIONS
 from f1rl.views.news import episode_row, evaluation_row
-from f1rl.views.tables import SAMPLES, SCORE_COLUMNS, SCORES, score_rows
+from f1rl.views.tables import BESIDE_CHANCE, SAMPLES, SCORE_COLUMNS, SCORES, score_rows
 from wandb_support import records, rows, segments, wandb_server
 
 
@@ -52,6 +52,7 @@ def check_dashboard(logged: list[dict[str, Any]]) -> None:
     held_out = (*fields.EXPLORER_HELD_OUT, *fields.ADVERSARY_HELD_OUT)
     names |= evaluation_row(dict.fromkeys(held_out, 1.0), 1).keys()
     names |= evaluation_row({fields.beside(name): 1.0 for name in fields.EXPLORER_HELD_OUT}, 1).keys()
+    names |= {BESIDE_CHANCE}
     names |= evaluation_row({"health": Health(100, (), (), ()).as_record()}, 1).keys()  # this run is too short for one
     panels = [panel for section in SECTIONS for panel in section.panels]
     assert [name for panel in panels for name in panel.metrics if not fnmatch.filter(names, name)] == []

@@ -7,7 +7,7 @@ from pathlib import Path
 import wandb
 
 from f1rl.views.news import MediaFile
-from f1rl.views.tables import SAMPLES, SCORES, newest_samples, score_rows
+from f1rl.views.tables import BESIDE_CHANCE, SAMPLES, SCORES, chance_rows, newest_samples, score_rows
 from f1rl.views.wandb_tables import EvaluationTables
 from records_support import add_media
 
@@ -30,13 +30,18 @@ def test_everybody_who_predicts_has_a_line_at_every_scale() -> None:
         ["16", "world model", 4.0, None, None],
         ["16", "copy last frame", 6.0, None, None],
     ]
-    assert score_rows({"eval/reward": 1.0, "eval/number": 1}) == []
+    assert score_rows({"eval/loss": 1.0, "eval/accuracy": 0.5, "eval/number": 1}) == []  # nobody to compare with
+
+
+def test_an_explorer_stands_beside_chance() -> None:
+    row = {"eval/reward": 1.0, "eval/random_policy_reward": 0.5, "eval/loss": 4.0, "eval/random_policy_loss": 3.0}
+    assert chance_rows(row) == [["reward", 1.0, 0.5], ["loss", 4.0, 3.0]]
+    assert chance_rows({"eval/loss": 4.0}) == []
 
 
 def test_the_newest_pictures_are_shown() -> None:
-    files = [MediaFile("media/sample", Path(f"{n}.png"), {"episode": n}) for n in range(6)]
-    video = MediaFile("media/video", Path("9.mp4"), {"episode": 9})
-    assert [file.clocks["episode"] for file in newest_samples([*files, video])] == [2, 3, 4, 5]
+    files = [MediaFile("media/sample", Path(f"{n}.png"), {"episode": n}) for n in range(9)]
+    assert [file.clocks["episode"] for file in newest_samples(files, 5)] == [2, 3, 4, 5]
 
 
 def test_pictures_are_logged_with_the_evaluation_that_they_belong_to(tmp_path: Path) -> None:
@@ -48,16 +53,21 @@ def test_pictures_are_logged_with_the_evaluation_that_they_belong_to(tmp_path: P
 
     def evaluation(number: int) -> dict[str, float]:
         clocks = {"episode": 10 * number, "env_step": 100 * number, "segment": 0}
-        return {**clocks, "eval/number": number, "eval/loss": 3.0}
+        return {**clocks, "eval/number": number, "eval/loss": 3.0, "eval/unigram_loss": 5.0}
 
     tables = EvaluationTables(wandb)
     assert tables.scores({"episode": 1, "train/avg_loss": 2.0}) == {}
-    assert tables.scores(evaluation(1))[SCORES].data == [["all", "world model", 3.0, None, None]]
+    assert tables.scores(evaluation(1))[SCORES].data == [
+        ["all", "world model", 3.0, None, None],
+        ["all", "unigram", 5.0, None, None],
+    ]
+    explorer = {**evaluation(1), "eval/random_policy_loss": 4.0}
+    assert tables.scores(explorer)[BESIDE_CHANCE].data == [["loss", 3.0, 4.0]]
     assert list(tables.pictures([evaluation(1)], [sample(8)], last=False)) == []  # that of episode 10 may still come
     (row,) = tables.pictures([], [sample(10)], last=False)
     assert (row["eval/number"], row["env_step"], [line[0] for line in row[SAMPLES].data]) == (1, 100, [8, 10])
     assert list(tables.pictures([], [sample(12)], last=False)) == []
     assert list(tables.pictures([evaluation(2)], [], last=False)) == []
     rows = list(tables.pictures([evaluation(3)], [sample(25)], last=True))
-    assert [(row["eval/number"], len(row[SAMPLES].data)) for row in rows] == [(2, 4), (3, 4)]
+    assert [(row["eval/number"], len(row[SAMPLES].data)) for row in rows] == [(2, 3), (3, 4)]
     assert list(tables.pictures([], [], last=True)) == []

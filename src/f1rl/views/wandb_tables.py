@@ -7,7 +7,18 @@ from types import ModuleType
 from typing import Any
 
 from f1rl.views.news import CLOCKS, MediaFile
-from f1rl.views.tables import SAMPLE_COLUMNS, SAMPLES, SCORE_COLUMNS, SCORES, newest_samples, score_rows
+from f1rl.views.tables import (
+    BESIDE_CHANCE,
+    CHANCE_COLUMNS,
+    SAMPLE,
+    SAMPLE_COLUMNS,
+    SAMPLES,
+    SCORE_COLUMNS,
+    SCORES,
+    chance_rows,
+    newest_samples,
+    score_rows,
+)
 
 
 class EvaluationTables:
@@ -20,9 +31,13 @@ class EvaluationTables:
         self._waiting: dict[str, Any] | None = None  # clocks and number of an evaluation without pictures
 
     def scores(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the table of scores that goes with ``row``; none if it is no evaluation, or nothing predicts."""
-        lines = score_rows(row) if "eval/number" in row else []
-        return {SCORES: self._wandb.Table(columns=list(SCORE_COLUMNS), data=lines)} if lines else {}
+        """Return the tables of numbers that go with ``row``; none if it is no evaluation."""
+        if "eval/number" not in row:
+            return {}
+        found = {SCORES: (SCORE_COLUMNS, score_rows(row)), BESIDE_CHANCE: (CHANCE_COLUMNS, chance_rows(row))}
+        return {
+            name: self._wandb.Table(columns=list(titles), data=rows) for name, (titles, rows) in found.items() if rows
+        }
 
     def pictures(
         self, rows: Sequence[Mapping[str, Any]], files: Sequence[MediaFile], *, last: bool
@@ -34,7 +49,7 @@ class EvaluationTables:
             files: pictures and videos that came since then.
             last: nothing more will come.
         """
-        self._samples = newest_samples([*self._samples, *files])
+        self._samples += [file for file in files if file.name == SAMPLE]
         for row in rows:
             if "eval/number" in row:
                 yield from self._take()
@@ -44,10 +59,8 @@ class EvaluationTables:
             yield from self._take()
 
     def _take(self) -> Iterator[dict[str, Any]]:
-        if self._waiting is not None and self._samples:
-            lines = [[file.clocks[clock] for clock in SAMPLE_COLUMNS[:2]] for file in self._samples]
-            lines = [
-                [*line, self._wandb.Image(str(file.path))] for line, file in zip(lines, self._samples, strict=True)
-            ]
-            yield {**self._waiting, SAMPLES: self._wandb.Table(columns=list(SAMPLE_COLUMNS), data=lines)}
-        self._waiting = None
+        waiting, self._waiting = self._waiting, None
+        shown = newest_samples(self._samples, waiting["episode"]) if waiting else []
+        if shown:
+            lines = [[f.clocks["episode"], f.clocks["env_step"], self._wandb.Image(str(f.path))] for f in shown]
+            yield {**waiting, SAMPLES: self._wandb.Table(columns=list(SAMPLE_COLUMNS), data=lines)}

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from f1rl.views.tables import SAMPLES, SCORES
+from f1rl.views.tables import BESIDE_CHANCE, SAMPLES, SCORES
 
 Kind = Literal["curves", "seeds", "gallery", "table", "parallel", "importance"]
 """``seeds``: curves, a group's runs as their mean and spread; ``parallel``: from settings to a result."""
@@ -98,6 +98,7 @@ EXPLORER = Section(
         Panel("Voxels visited, held out", _beside_chance("voxels")),
         Panel("Contact rate, held out", _beside_chance("contact_rate")),
         Panel("Object displacement, held out", _beside_chance("object_displacement")),
+        Panel("Newest evaluation beside random actions", (BESIDE_CHANCE,), "table"),
     ),
 )
 ADVERSARY = Section(
