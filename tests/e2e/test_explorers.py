@@ -12,7 +12,9 @@ import pytest
 import torch
 
 from e2e_support import DEADLINE, Launcher, lines, metrics, validations, wait_until
+from f1rl.records import fields
 
+UNMEASURED = {"object_displacement", "contact_rate", "voxels"}  # by the toy environment
 EXPLORER = (
     "phase.num_episodes=16",
     "phase.save_every=4",
@@ -37,7 +39,10 @@ ADVERSARY = (
 def lineage(tmp_path_factory: pytest.TempPathFactory, tokenizer_cache: Path) -> Path:
     """Return a directory with ``outputs/teacher_rl`` and ``outputs/student_rl``; tests only read it."""
     launcher = Launcher(tmp_path_factory.mktemp("lineage"), tokenizer_cache)
-    for overrides in (("phase=teacher", "phase.num_episodes=24", "env.max_steps=7", "bptt=4"), ("phase=student", *EXPLORER)):
+    for overrides in (
+        ("phase=teacher", "phase.num_episodes=24", "env.max_steps=7", "bptt=4"),
+        ("phase=student", *EXPLORER),
+    ):
         result = launcher.run(*overrides)
         assert result.returncode == 0, result.stdout + result.stderr
     return launcher.directory
@@ -62,11 +67,12 @@ def test_a_student_takes_the_newest_teacher_and_leaves_every_record(lineage: Pat
     records = metrics(run)
     assert [record["episode"] for record in records] == list(range(1, 17))
     assert {record["decision_step"] for record in records} == {16, 32, 48, 64}  # 4 episodes of 4 decisions each
-    for field in ("policy_loss", "value_loss", "entropy", "kl", "clip_fraction", "explained_variance", "reward_memory"):
+    for field in set(fields.EXPLORER) - UNMEASURED:
         assert all(field in record for record in records), field
     log = json.loads((run / "training_log.json").read_text())
     assert {"step", "samples", "reward", "kl", "policy_loss", "entropy"} <= log["train_history"][0].keys()
-    assert all("val_random_policy_reward" in entry for entry in log["val_history"])
+    held_out = {name for name in fields.EXPLORER_HELD_OUT if name.removeprefix("val_") not in UNMEASURED}
+    assert all(held_out | {fields.beside(name) for name in held_out} <= entry.keys() for entry in log["val_history"])
     assert len(list((run / "samples").glob("*.png"))) == 2
     assert (run / "videos" / "episode_0016.mp4").stat().st_size > 0
 

@@ -21,7 +21,7 @@ CLOCKS = ("env_step", "step", "episode")
 
 _BOOKKEEPING = {
     *CLOCKS, "epoch", "samples", "decision_step", "optimizer_step", "total_steps", "timestamp", "wall_time", "segment",
-    "seed", "scene_seed", "worker", "attempts", "seconds",
+    "seed", "scene_seed", "rank", "worker", "attempts", "seconds",
 }  # fmt: skip
 _SAME = {
     "avg_loss": "loss",

@@ -16,7 +16,7 @@ CLOCKS = ("env_step", "decision_step", "optimizer_step", "episode", "segment")
 
 _OTHER_NAMES = {"total_steps", "step", "epoch"}  # of clocks, for readers of the customary formats
 _SECTIONS = {
-    "env": {"episode_reward", "length", "success", "seed", "scene_seed", "attempts", "worker"},
+    "env": {"episode_reward", "length", "success", "seed", "scene_seed", "attempts", "rank", "worker"},
     "time": {"env_steps_per_s", "wall_time", "timestamp"},
     "explorer": set(EXPLORER),
     "adversary": set(ADVERSARY),

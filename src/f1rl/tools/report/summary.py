@@ -20,7 +20,7 @@ _SETTINGS = {
 _CLOCKS = {"step": "Step", "optimizer_step": "Step", "epoch": "Epoch", "samples": "Samples", "episode": "Episode"}
 _LEFT_OUT = {
     *_CLOCKS, "env_step", "decision_step", "total_steps", "segment", "seed", "scene_seed", "timestamp", "wall_time",
-    "attempts", "worker", "seconds",
+    "attempts", "rank", "worker", "seconds",
 }  # fmt: skip
 
 
