@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -97,12 +96,6 @@ def runs(comparison: Comparison) -> Section:
     numeric = tuple(at for at, key in enumerate(keys) if key.startswith(("best_", "last_", "done", "rank", "seed")))
     headings = [key.replace("_", " ") for key in keys]
     return Section("runs", "Runs", fragment("statistics", headings=headings, rows=cells, numbers=numeric, note=""))
-
-
-def _cell(value: Any) -> Any:
-    if value is None:
-        return ""
-    return number(value) if isinstance(value, float) else value
 
 
 def _figure(comparison: Comparison, groups: Sequence[Group], key: str, history: str, title: str) -> Figure | None:

@@ -46,8 +46,9 @@ def main(words: Sequence[str]) -> int:
         )
         print(text, end="")
     elif options.print == "json":
-        made = _packages().workspace(**view, entity=entity or "", sections=SECTIONS)
-        print(orjson.dumps(_packages().as_sent(made), option=orjson.OPT_INDENT_2).decode())
+        package = _packages()
+        made = package.workspace(**view, entity=entity or "", sections=SECTIONS)
+        print(orjson.dumps(package.as_sent(made), option=orjson.OPT_INDENT_2).decode())
     else:
         print(_save(view, entity))
     return 0
@@ -84,7 +85,7 @@ def _save(view: dict[str, str], entity: str | None) -> str:
         raise EnvironmentFailure(f"nothing was saved: {reason}. --print shows the dashboard without a server")
     try:
         owner = entity or package.default_entity()
-        return package.save(package.workspace(**view, entity=owner or "", sections=SECTIONS))
+        return package.save(package.workspace(**view, entity=owner, sections=SECTIONS))
     except Exception as error:  # wandb has no common class for what its server refuses
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise EnvironmentFailure(

@@ -32,9 +32,16 @@ def as_sent(view: Workspace) -> dict[str, Any]:
     return view._spec  # the package has no public name for it
 
 
-def default_entity() -> str | None:
-    """Return the user or team that the API key belongs to, by asking the server."""
-    return wandb.Api().default_entity
+def default_entity() -> str:
+    """Return the user or team that the API key belongs to, by asking the server.
+
+    Raises:
+        LookupError: the server names none.
+    """
+    entity = wandb.Api().default_entity
+    if not entity:
+        raise LookupError("the API key has no default entity; --entity names the owner of the project")
+    return entity
 
 
 def save(view: Workspace) -> str:
