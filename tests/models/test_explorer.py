@@ -77,7 +77,7 @@ def test_only_what_is_executed_counts_in_a_gaussian_density(make_explorer, situa
 def test_the_entropy_at_the_start_is_that_of_the_noise_it_begins_with(make_explorer, situation):
     explorer = make_explorer("gaussian")
     normal = math.log(0.6) + 0.5 * math.log(2 * math.pi * math.e)
-    entropy = explorer.entropy(situation, explorer.decide(situation).stored)
+    _, entropy = explorer.density(situation, explorer.decide(situation).stored)
     assert entropy.shape == (5,)
     assert (entropy < normal).all()  # squashing can only take away
     assert (entropy > normal - 1.0).all()

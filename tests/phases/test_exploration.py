@@ -178,3 +178,43 @@ def test_chance_does_what_the_workers_of_the_teacher_phase_do(env, world):
         expected = collect_episode(registry.make(toy(max_steps=STEPS)), spec, request)
         np.testing.assert_array_equal(played.episode.action, expected.action)
         np.testing.assert_array_equal(played.episode.image, expected.image)
+
+
+def test_one_forward_of_the_policy_decides_for_all_scenes(env, world):
+    """Three scenes play four episodes of seven steps, two steps a decision: the first round in step, the last alone."""
+    explorer, rows = make_explorer(world), []
+    decide = explorer.decide
+
+    def counted(situation, **keys):
+        rows.append(len(situation.state))
+        return decide(situation, **keys)
+
+    explorer.decide = counted
+    run(env, world, explorer)
+    assert rows == [3, 3, 3, 3, 1, 1, 1, 1]
+
+
+def test_no_reward_is_known_before_the_frame_that_an_action_led_to(env, world, monkeypatch):
+    """Whoever judges a step is given frames that the step itself returned, and those alone decide the terms."""
+    shown = []
+    step = EpisodeStreams.step
+
+    def stepped(streams, action):
+        outcome = step(streams, action)
+        shown.append(outcome.tokens.clone())
+        return outcome
+
+    monkeypatch.setattr(EpisodeStreams, "step", stepped)
+    judged = []
+    next_frame = F1Model.next_frame
+
+    def noted(model, seen, history, target, **keys):
+        judged.append(target.clone())
+        return next_frame(model, seen, history, target, **keys)
+
+    monkeypatch.setattr(F1Model, "next_frame", noted)
+    rollout = run(env, world, make_explorer(world), range(3))
+    assert len(judged) == STEPS
+    assert all(torch.equal(a, b) for a, b in zip(judged, shown, strict=True))
+    for e, episode in enumerate(rollout.episodes):
+        assert [tokens[e].tolist() for tokens in shown] == episode.tokens[1:].tolist()

@@ -87,7 +87,22 @@ class StochasticFlow:
         return torch.stack(chain)
 
     def log_prob(self, chain: Tensor) -> Tensor:
-        """Return the log-density ``[...]`` of ``chain [K + 1, ..., D]`` in nats; all steps are evaluated at once.
+        """Return the log-density ``[...]`` of ``chain [K + 1, ..., D]`` in nats; see :meth:`density`."""
+        return self.density(chain)[0]
+
+    def entropy(self, chain: Tensor) -> Tensor:
+        """Return the entropy rate ``[...]`` of the chain's transitions; see :meth:`density`."""
+        return self.density(chain)[1]
+
+    def density(self, chain: Tensor) -> tuple[Tensor, Tensor]:
+        """Return how likely a chain is and how free its policy, with gradients, from one look at all its steps.
+
+        Args:
+            chain: ``[K + 1, ..., D]``.
+
+        Returns:
+            The log-density ``[...]`` in nats, and the entropy rate ``[...]`` of its transitions in nats per entry and
+            step.
 
         Raises:
             ValueError: if the chain has another number of steps.
@@ -97,13 +112,8 @@ class StochasticFlow:
         times = torch.arange(self.steps, device=chain.device, dtype=chain.dtype) / self.steps
         mean, log_std = self._transitions(chain[:-1], times)
         start = gaussian_log_prob(chain[0], torch.zeros_like(chain[0]), torch.zeros_like(chain[0])).sum(-1)
-        return start + gaussian_log_prob(chain[1:], mean, log_std).sum(-1).sum(0)
-
-    def entropy(self, chain: Tensor) -> Tensor:
-        """Return the entropy rate ``[...]`` of the chain's transitions in nats per entry and step, with gradient."""
-        times = torch.arange(self.steps, device=chain.device, dtype=chain.dtype) / self.steps
-        _, log_std = self._transitions(chain[:-1], times)
-        return (log_std + 0.5 + _LOG_SQRT_2PI).mean(-1).mean(0)
+        log_prob = start + gaussian_log_prob(chain[1:], mean, log_std).sum(-1).sum(0)
+        return log_prob, (log_std + 0.5 + _LOG_SQRT_2PI).mean(-1).mean(0)
 
     def _transitions(self, points: Tensor, times: Tensor) -> tuple[Tensor, Tensor]:
         velocity, log_std = self.velocity(points, times)

@@ -148,26 +148,33 @@ class Explorer(nn.Module):
         if self.kind == "flow":
             flow, shape = self._flow(situation), (len(situation.state), self.config.act.chunk, self.num_entries)
             chain = self._path(flow, situation) if deterministic else flow.sample(shape, generator, **_kind(situation))
-            stored = chain.transpose(0, 1)
+            stored, log_prob = chain.transpose(0, 1), flow.log_prob(chain).sum(-1)
         else:
             gaussian = self._gaussian(situation)
             stored = (gaussian.mean if deterministic else gaussian.sample(generator))[:, None]
+            log_prob = gaussian.log_prob(stored[:, 0])[:, : self.executed].sum(-1)
         chosen = stored[:, -1].tanh()
         action = chosen.new_zeros(*chosen.shape[:-1], self.config.action_dim)
         action[..., self.real] = chosen
-        return Decision(action, stored, self.log_prob(situation, stored))
+        return Decision(action, stored, log_prob)
 
     def log_prob(self, situation: Situation, stored: Tensor) -> Tensor:
-        """Return the log-density ``float32 [N]`` of stored decisions in nats, with gradient."""
-        if self.kind == "flow":
-            return self._flow(situation).log_prob(stored.transpose(0, 1)).sum(-1)
-        return self._gaussian(situation).log_prob(stored[:, 0])[:, : self.executed].sum(-1)
+        """Return the log-density ``float32 [N]`` of stored decisions in nats; see :meth:`density`."""
+        return self.density(situation, stored)[0]
 
-    def entropy(self, situation: Situation, stored: Tensor) -> Tensor:
-        """Return the entropy ``float32 [N]`` in nats per real entry (of a flow: and denoising step), with gradient."""
+    def density(self, situation: Situation, stored: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what a policy gradient needs of stored decisions, with gradients, from one run of the expert.
+
+        Returns:
+            The log-density ``float32 [N]`` in nats, and the entropy ``float32 [N]`` in nats per real entry (of a flow:
+            and denoising step).
+        """
         if self.kind == "flow":
-            return self._flow(situation).entropy(stored.transpose(0, 1)).mean(-1)
-        return self._gaussian(situation).entropy()[:, : self.executed].mean(-1)
+            log_prob, entropy = self._flow(situation).density(stored.transpose(0, 1))
+            return log_prob.sum(-1), entropy.mean(-1)
+        gaussian = self._gaussian(situation)
+        log_prob = gaussian.log_prob(stored[:, 0])
+        return log_prob[:, : self.executed].sum(-1), gaussian.entropy()[:, : self.executed].mean(-1)
 
     def value(self, situation: Situation) -> Tensor:
         """Return the expected return ``float32 [N]``, in units of the scaled rewards."""

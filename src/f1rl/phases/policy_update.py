@@ -145,9 +145,9 @@ def update_step(
     """
     situation, stored = lesson.situation[rows], lesson.stored[rows]
     everyone = torch.ones(len(rows), dtype=torch.bool, device=stored.device)
-    log_prob = explorer.log_prob(situation, stored)
+    log_prob, entropies = explorer.density(situation, stored)
     policy = clipped_policy_loss(log_prob, lesson.log_prob[rows], lesson.advantage[rows], everyone, clip=algorithm.clip)
-    entropy = explorer.entropy(situation, stored).mean()
+    entropy = entropies.mean()
     loss = policy.loss - algorithm.entropy_weight * entropy
     metrics = {"policy_loss": policy.loss.item(), "entropy": entropy.item()}
     if algorithm.name == "ppo":
