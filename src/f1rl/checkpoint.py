@@ -18,6 +18,8 @@ FORMAT = 1
 """Raised when an older checkpoint can no longer be read."""
 
 _FILES = ("model.pt", "training_state.pt", "metrics.pt")
+_FINGERPRINT = "base_fingerprint"
+"""Last name of the tensor that says which weights adapters belong to."""
 _NAME = re.compile(r"checkpoint-(\d+)")
 
 
@@ -26,7 +28,7 @@ class Checkpoint:
     """Everything that a run needs to go on as if it had never stopped."""
 
     model: dict[str, torch.Tensor]
-    """``state_dict`` of the model."""
+    """State of the model, without frozen tensors that files hold."""
     training: dict[str, Any]
     """Optimizer, schedule, clocks, memory, stream position, random states, configuration."""
     metrics: dict[str, Any]
@@ -119,13 +121,35 @@ def _first_line(error: BaseException) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
+def own_state(model: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """Return the state of ``model`` without what a module names in ``elsewhere``: frozen tensors that files gave it."""
+    elsewhere = {
+        f"{path}.{name}" if path else name
+        for path, module in model.named_modules()
+        for name in getattr(module, "elsewhere", ())
+    }
+
+    def outside(name: str) -> bool:
+        parts = name.split(".")  # a tensor in 4 bits has parts of its own below its name
+        return any(".".join(parts[:end]) in elsewhere for end in range(1, len(parts) + 1))
+
+    state = model.state_dict()
+    return {name: tensor for name, tensor in state.items() if not outside(name)} if elsewhere else state
+
+
 def load_model_weights(model: torch.nn.Module, state: dict[str, torch.Tensor], origin: Path) -> None:
     """Load ``state`` into ``model``, strictly.
 
     Raises:
         CheckpointError: a key is missing, extra, or of another shape; the message names the first few.
     """
-    own = model.state_dict()
+    own = own_state(model)
+    for name in own:
+        if name.endswith(_FINGERPRINT) and name in state and not torch.equal(own[name].cpu(), state[name]):
+            raise CheckpointError(
+                f"{origin} holds adapters of other weights than those that model.weights.source names now; name those "
+                "that they were trained with"
+            )
     problems = [f"missing: {k}" for k in own if k not in state] + [f"unknown: {k}" for k in state if k not in own]
     problems += [
         f"{k}: shape {tuple(state[k].shape)}, the model has {tuple(v.shape)}"
@@ -138,7 +162,7 @@ def load_model_weights(model: torch.nn.Module, state: dict[str, torch.Tensor], o
             f"{origin} does not fit the model ({len(problems)} of {len(own)} entries):\n  {shown}\n"
             "It was saved with another model or tokenizer configuration; use the one in its run's config.yaml"
         )
-    model.load_state_dict(state)
+    model.load_state_dict(state, strict=False)  # what is missing was read from elsewhere
 
 
 def prune_checkpoints(run_dir: Path, keep: int, protected: set[str]) -> None:

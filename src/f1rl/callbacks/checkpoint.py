@@ -14,7 +14,7 @@ import torch
 
 from f1rl.callbacks.clock import ClockCallback
 from f1rl.callbacks.episodes import EpisodeRecords
-from f1rl.checkpoint import Checkpoint, checkpoint_path, prune_checkpoints, save_checkpoint
+from f1rl.checkpoint import Checkpoint, checkpoint_path, own_state, prune_checkpoints, save_checkpoint
 from f1rl.errors import F1RLError
 from f1rl.ranks import Ranks
 from f1rl.records.training_log import TrainingLog
@@ -131,7 +131,7 @@ class CheckpointCallback(lightning.Callback):
             "segment": self._clock.segment,
             **state,
         }
-        save_checkpoint(path, Checkpoint(module.model.state_dict(), training, self._history.state()))
+        save_checkpoint(path, Checkpoint(own_state(module.model), training, self._history.state()))
         self._history.save()
         best = (self._history.best or {}).get("path")
         prune_checkpoints(self._run_dir, self._keep, {path.name, Path(best).name if best else path.name})

@@ -124,6 +124,19 @@ def optimizer_plan(cfg: Config) -> OptimizerPlan:
         total_steps=math.ceil(windows / phase.accumulate_grad_batches),
         schedule=phase.lr_schedule,
         min_lr_ratio=phase.min_lr_ratio,
+        lr_ratios=lr_ratios(cfg),
+        ema=cfg.model.ema,
+    )
+
+
+def lr_ratios(cfg: Config) -> tuple[tuple[str, float], ...]:
+    """Return the shares of the learning rate that parts of the world model have, by the names of their parameters."""
+    ratios = cfg.model.lr_ratios
+    return (
+        ("vlm.vision_tower.", ratios.vision),
+        ("vlm.multi_modal_projector.", ratios.vision),
+        ("vlm.", ratios.language),
+        ("gen.", ratios.gen),
     )
 
 

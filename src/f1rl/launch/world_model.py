@@ -31,17 +31,18 @@ def build_world_model(cfg: Config, train_tokenizer: Callable[[], FrameTokenizer]
     Args:
         cfg: the configuration.
         train_tokenizer: called where no file and no checkpoint holds the tokenizer.
-        resumed: a checkpoint will be loaded into it, which holds all weights.
+        resumed: a checkpoint will be loaded into it, which holds all weights; with adapters, all that are trained.
 
     Raises:
         CheckpointError: ``model.weights`` cannot be had, or do not fit.
     """
     weights, backprop = cfg.model.weights, cfg.bptt.memory_backprop
-    from_files = not resumed and (weights.source is not None or weights.tokenizer is not None)
-    if resumed:
-        tokenizer = FrameTokenizer(cfg.model.tokenizer)
+    needed = not resumed or cfg.model.lora.r > 0
+    from_files = needed and (weights.source is not None or weights.tokenizer is not None)
+    if from_files and holds_tokenizer(weights):
+        tokenizer = None
     else:
-        tokenizer = None if holds_tokenizer(weights) else train_tokenizer()
+        tokenizer = FrameTokenizer(cfg.model.tokenizer) if resumed else train_tokenizer()
     lightning.seed_everything(cfg.seed, verbose=False)
     if from_files:
         model, _ = world_model_from_files(cfg.model, tokenizer, memory_backprop=backprop)

@@ -170,6 +170,40 @@ class WeightsConfig:
 
 
 @dataclass(frozen=True)
+class LoraConfig:
+    """Low-rank adapters on loaded weights, which then stay as they are."""
+
+    r: int
+    """Rank of the adapters; 0 trains all weights themselves."""
+    lora_alpha: int
+    """Scale of the adapters, as a multiple of their rank."""
+    lora_dropout: float
+    """Share of an adapter's inputs that is dropped at random in training."""
+    target_modules: tuple[str, ...]
+    """Last names of the linear layers that get an adapter."""
+    parts: tuple[Literal["vlm", "gen"], ...]
+    """Experts that these are looked for in: vlm (with its vision tower) and gen."""
+    modules_to_save: tuple[str, ...]
+    """Parts of the world model that are trained in full beside the adapters."""
+    base_dtype: Literal["float32", "bfloat16"]
+    """Precision in which the frozen experts are kept; bfloat16 needs trainer.precision=bf16-mixed."""
+    load_in_4bit: bool
+    """Keep the linear layers of the frozen experts in 4 bits (QLoRA); needs bitsandbytes and a GPU."""
+
+
+@dataclass(frozen=True)
+class LrRatiosConfig:
+    """Learning rates of the experts, as shares of phase.learning_rate."""
+
+    vision: float
+    """Of the vision tower and its projector; 0.5 in F1's own training."""
+    language: float
+    """Of the understanding expert's language model."""
+    gen: float
+    """Of the generation expert's layers."""
+
+
+@dataclass(frozen=True)
 class ModelConfig:
     """Everything that decides the architecture."""
 
@@ -203,6 +237,12 @@ class ModelConfig:
     """Recurrent memory over the steps of an episode."""
     weights: WeightsConfig
     """Published or exported weights to start from."""
+    lora: LoraConfig
+    """Low-rank adapters on loaded weights, which then stay as they are."""
+    lr_ratios: LrRatiosConfig
+    """Learning rates of the experts, as shares of phase.learning_rate."""
+    ema: float | None
+    """Decay per optimizer step of a running mean of the trained weights, which is then evaluated; null keeps none."""
 
     def __post_init__(self) -> None:
         """Check the rules between keys.
@@ -315,7 +355,37 @@ def _rules(config: ModelConfig) -> list[tuple[bool, str]]:
             "model.weights.layout=f1 needs model.gen.history_side=null and model.gen.latent_prior=false: the published "
             "weights know neither",
         ),
+        *_lora_rules(config),
+        (
+            config.ema is not None and not 0.0 < config.ema < 1.0,
+            f"model.ema is {config.ema}, it must lie between 0 and 1, or be null",
+        ),
+        *(
+            (value < 0, f"model.lr_ratios.{name} is {value}, it must be 0 or more")
+            for name, value in vars(config.lr_ratios).items()
+        ),
         (config.prompt.text == "", "model.prompt.text is empty, the understanding expert needs at least one token"),
+    ]
+
+
+def _lora_rules(config: ModelConfig) -> list[tuple[bool, str]]:
+    lora = config.lora
+    if lora.r == 0:
+        return []
+    return [
+        (lora.r < 0, f"model.lora.r is {lora.r}, it must be 0 or more"),
+        (lora.lora_alpha < 1, f"model.lora.lora_alpha is {lora.lora_alpha}, it must be at least 1"),
+        (
+            not 0.0 <= lora.lora_dropout < 1.0,
+            f"model.lora.lora_dropout is {lora.lora_dropout}, it must lie in [0, 1)",
+        ),
+        (not lora.target_modules, "model.lora.target_modules is empty; name layers, e.g. [q_proj, v_proj]"),
+        (not lora.parts, "model.lora.parts is empty; name experts, e.g. [gen]"),
+        (
+            config.weights.source is None,
+            f"model.lora.r is {lora.r}, but model.weights.source is null: adapters need weights that they adapt; "
+            "name some, or train all weights with model.lora.r=0",
+        ),
     ]
 
 

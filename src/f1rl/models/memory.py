@@ -71,6 +71,7 @@ class Memory(nn.Module):
         for t in range(features.shape[1]):
             # A masked fill, not a product: a non-finite memory does not survive its episode.
             memory = (memory if backprop else memory.detach()).masked_fill(cleared[:, t, None], 0.0)
-            top, memory = self.gru(features[None, :, t].contiguous(), memory)
+            with torch.autocast(memory.device.type, enabled=False):  # an episode's sum of small changes
+                top, memory = self.gru(features[None, :, t].float().contiguous(), memory)
             tops.append(top[0])
         return torch.stack(tops, dim=1), memory

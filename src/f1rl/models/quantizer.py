@@ -33,6 +33,11 @@ class QuantizerOutput:
     """Scalar: distance of the running sum to the input after every scale, averaged, with the commitment part."""
 
 
+def _exact(tensor: Tensor) -> torch.autocast:
+    """Return a context without mixed precision: rounding would choose other codes than those that were trained."""
+    return torch.autocast(tensor.device.type, enabled=False)
+
+
 class MultiScaleQuantizer(nn.Module):
     """Turns a latent grid into token maps of rising size, each coding what the coarser ones left.
 
@@ -116,8 +121,9 @@ class MultiScaleQuantizer(nn.Module):
     def nearest(self, vectors: Tensor) -> Tensor:
         """Return the index ``[...]`` of the code nearest to each of ``vectors [..., D]``."""
         codes = self.codebook.weight
-        # |v - c|^2 without |v|^2, which is the same for all codes.
-        return (codes.square().sum(1) - 2 * vectors @ codes.T).argmin(-1)
+        with _exact(codes):
+            # |v - c|^2 without |v|^2, which is the same for all codes.
+            return (codes.square().sum(1) - 2 * vectors @ codes.T).argmin(-1)
 
     def spread(self, tokens: Tensor, index: int) -> Tensor:
         """Return what the map ``tokens [N, p * p]`` of scale ``index`` adds to the latent ``[N, D, g, g]``."""
@@ -125,7 +131,8 @@ class MultiScaleQuantizer(nn.Module):
         codes = self.codebook(tokens).transpose(1, 2).unflatten(2, (side, side))
         if side != grid:
             codes = F.interpolate(codes, size=(grid, grid), mode="bicubic")
-        return codes.lerp(self.phi[self._phi_index(index)](codes), self.phi_ratio)
+        with _exact(codes):
+            return codes.lerp(self.phi[self._phi_index(index)](codes), self.phi_ratio)
 
     def _phi_index(self, index: int) -> int:
         # Ticks of VAR's PhiPartiallyShared; the scale takes the convolution of the nearest tick.

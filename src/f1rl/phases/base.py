@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,8 @@ import torch
 from torch.optim.lr_scheduler import LambdaLR
 
 from f1rl.errors import DivergedError
+from f1rl.models.ema import WeightMean
+from f1rl.phases.parameter_groups import Ratios, parameter_groups
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,10 @@ class OptimizerPlan:
     """``cosine`` or ``constant``."""
     min_lr_ratio: float
     """Learning rate at the end of the cosine, as a share of its peak."""
+    lr_ratios: Ratios = ()
+    """Learning rates of other parts, as shares, by the beginnings of their parameters' names."""
+    ema: float | None = None
+    """Decay of a running mean of the weights; None keeps none."""
 
     def scale(self, step: int) -> float:
         """Return the factor on the learning rate at optimizer step ``step``."""
@@ -45,15 +52,8 @@ class OptimizerPlan:
 
 def build_optimizer(model: torch.nn.Module, plan: OptimizerPlan) -> tuple[torch.optim.AdamW, LambdaLR]:
     """Return AdamW over the parameters of ``model`` that have ``requires_grad``, and its schedule."""
-    groups = []
-    for recurrent, rate in ((False, plan.learning_rate), (True, plan.learning_rate * plan.memory_lr_ratio)):
-        chosen = [
-            p for name, p in model.named_parameters() if p.requires_grad and name.startswith("memory.") == recurrent
-        ]
-        matrices = [p for p in chosen if p.ndim > 1]
-        vectors = [p for p in chosen if p.ndim <= 1]  # norms and biases are not decayed
-        groups.append({"params": matrices, "lr": rate, "weight_decay": plan.weight_decay})
-        groups.append({"params": vectors, "lr": rate, "weight_decay": 0.0})
+    ratios = (("memory.", plan.memory_lr_ratio), *plan.lr_ratios)
+    groups = parameter_groups(model, plan.learning_rate, plan.weight_decay, ratios)
     optimizer = torch.optim.AdamW(groups, lr=plan.learning_rate, betas=plan.betas)
     return optimizer, LambdaLR(optimizer, plan.scale)
 
@@ -92,6 +92,26 @@ class PhaseModule(lightning.LightningModule):
         self.grad_norm = 0.0
         """Global gradient norm of the last update, before clipping."""
         self._optimizer_states: dict[str, Any] | None = None
+        self.ema: WeightMean | None = None
+        """Running mean of the trained weights, from the start of training on if the plan asks for one."""
+        self._ema_state: dict[str, Any] | None = None
+
+    def on_train_start(self) -> None:
+        """Begin the running mean, now that the weights are on their device; or go on with the saved one."""
+        if self.plan.ema is not None:
+            self.ema = WeightMean(self.model, self.plan.ema)
+            if self._ema_state is not None:
+                self.ema.load_state_dict(self._ema_state)
+
+    def optimizer_step(self, *arguments: Any, **keywords: Any) -> None:
+        """Update the parameters and their running mean; called once for all accumulated gradients."""
+        super().optimizer_step(*arguments, **keywords)
+        if self.ema is not None:
+            self.ema.update()
+
+    def mean_weights(self) -> AbstractContextManager[None]:
+        """Return a context in which the model has its mean weights, if there are any: what is evaluated."""
+        return nullcontext() if self.ema is None else self.ema.in_place()
 
     def configure_optimizers(self) -> dict[str, Any]:
         """Return AdamW and its schedule, restored if a checkpoint gave them states."""
@@ -128,13 +148,14 @@ class PhaseModule(lightning.LightningModule):
             "optimizer": self.optimizers().state_dict(),
             "schedule": self.lr_schedulers().state_dict(),
             "grad_norm": self.grad_norm,
+            "ema": self.ema and self.ema.state_dict(),
             **self.rank_state(),
         }
 
     def load_training_state(self, state: dict[str, Any]) -> None:
         """Restore what :meth:`training_state` returned; call before training starts."""
         self._optimizer_states = {"optimizer": state["optimizer"], "schedule": state["schedule"]}
-        self.grad_norm = state["grad_norm"]
+        self.grad_norm, self._ema_state = state["grad_norm"], state["ema"]
         self.load_rank_state(state)
 
     def rank_state(self) -> dict[str, Any]:

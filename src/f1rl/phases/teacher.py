@@ -68,7 +68,8 @@ class TeacherModule(PhaseModule):
 
     def evaluate(self, episodes: Sequence[TokenizedEpisode]) -> dict[str, float]:
         """Return the metrics of :func:`f1rl.phases.held_out.evaluate_world_model` on ``episodes``, and their reward."""
-        metrics = evaluate_world_model(self.model, episodes, self.baselines, self.camera, self.device)
+        with self.mean_weights():
+            metrics = evaluate_world_model(self.model, episodes, self.baselines, self.camera, self.device)
         return metrics | {"reward": float(np.mean([episode.episode.reward.sum() for episode in episodes]))}
 
     def headline(self, metrics: dict[str, float]) -> str:
@@ -81,7 +82,8 @@ class TeacherModule(PhaseModule):
 
     def imagine(self, episode: TokenizedEpisode) -> np.ndarray:
         """Return the predicted frames ``uint8 [N, 3, H, W]`` of ``episode``; entry ``t`` predicts frame ``t + 1``."""
-        return imagine(self.model, episode, self.device)
+        with self.mean_weights():
+            return imagine(self.model, episode, self.device)
 
     def training_state(self) -> dict[str, Any]:
         """Return what the phase needs to go on, for a checkpoint."""

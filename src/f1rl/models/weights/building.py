@@ -7,9 +7,10 @@ import logging
 from torch import nn
 
 from f1rl.models.action_expert import ActionExpert
-from f1rl.models.config import ModelConfig, WeightsConfig
+from f1rl.models.config import LoraConfig, ModelConfig, WeightsConfig
 from f1rl.models.empty import empty_parameters
 from f1rl.models.f1 import F1Model
+from f1rl.models.lora import add_adapters
 from f1rl.models.tokenizer import FrameTokenizer
 from f1rl.models.weights.files import find_files
 from f1rl.models.weights.layouts import LAYOUTS, VAR
@@ -39,7 +40,9 @@ def empty_tokenizer(config: ModelConfig) -> FrameTokenizer:
 def world_model_from_files(
     config: ModelConfig, tokenizer: FrameTokenizer | None, *, memory_backprop: bool
 ) -> tuple[F1Model, list[LoadSummary]]:
-    """Build the world model and fill it with ``config.weights``; what they do not hold is initialised as ever.
+    """Build the world model, fill it with ``config.weights`` and give it the adapters of ``config.lora``.
+
+    What the files do not hold is initialised as ever.
 
     Args:
         config: sizes and sources; ``weights.source`` or ``weights.tokenizer`` is given.
@@ -48,8 +51,9 @@ def world_model_from_files(
 
     Raises:
         CheckpointError: a file is missing, damaged, or does not fit.
+        ConfigError: the adapters name something that the model does not have.
     """
-    weights, summaries = config.weights, []
+    weights, summaries, placed = config.weights, [], set()
     layout = LAYOUTS[weights.layout]
     if tokenizer is None:
         tokenizer = empty_tokenizer(config)
@@ -57,14 +61,26 @@ def world_model_from_files(
     model = F1Model(config, tokenizer, memory_backprop=memory_backprop, given=given)
     if weights.tokenizer is not None:
         summaries.append(load_weights(tokenizer, find_files(weights.tokenizer), VAR))
+        placed |= {f"tokenizer.{name}" for name in tokenizer.state_dict()}
         tokenizer.quantizer.take_codebook()
     if weights.source is not None:
-        summaries.append(load_weights(model, find_files(weights.source), layout))
+        summaries.append(load_weights(model, find_files(weights.source), layout, half=half_names(config.lora)))
+        placed |= summaries[-1].placed
         if "tokenizer" in layout.parts and layout.name != "f1rl":
+            placed |= {f"tokenizer.{name}" for name in tokenizer.state_dict()}
             tokenizer.quantizer.take_codebook()
+    if config.lora.r > 0:
+        add_adapters(model, config.lora, placed)
     for summary in summaries:
         log.info("%s", summary)
     return model, summaries
+
+
+def half_names(lora: LoraConfig) -> tuple[str, ...]:
+    """Return the beginnings of the names of parameters that are kept in bfloat16: those of frozen experts."""
+    if lora.r == 0 or lora.base_dtype == "float32":
+        return ()
+    return tuple(f"{part}." for part in ("vlm", "gen") if part not in lora.modules_to_save)
 
 
 def fill_action_expert(expert: ActionExpert, weights: WeightsConfig) -> LoadSummary:

@@ -43,6 +43,8 @@ class LoadSummary:
     """Bytes of the matched ones in the file."""
     aside: dict[str, int] = field(default_factory=dict)
     """Tensors that were left aside, by reason."""
+    placed: frozenset[str] = frozenset()
+    """Names here that the files gave."""
     own: int = 0
     """Tensors here that the layout does not hold; they are as they were built."""
 
@@ -98,9 +100,9 @@ def load_weights(root: nn.Module, paths: Sequence[Path], layout: Layout, *, half
             _fill(root, expected[name], tensor, half)
             done[name] = expected[name]
             summary.size += tensor.numel() * tensor.element_size()
-    placed = {target for entry in expected.values() for target in entry.targets}
-    summary.own = sum(name not in placed for name in root.state_dict())
-    left = [name for name in empty_names(root) if name in placed]
+    summary.placed = frozenset(target for entry in expected.values() for target in entry.targets)
+    summary.own = sum(name not in summary.placed for name in root.state_dict())
+    left = [name for name in empty_names(root) if name in summary.placed]
     if left:
         raise CheckpointError(f"{summary.origin} left {left[0]} and {len(left) - 1} others without values")
     return summary
