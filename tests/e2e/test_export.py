@@ -1,4 +1,4 @@
-"""A run's weights, exported, are where another run begins."""
+"""Weights that leave a run and come back: exported, started from, adapted, averaged, resumed, merged."""
 
 from __future__ import annotations
 
@@ -8,33 +8,51 @@ from safetensors.torch import load_file
 from e2e_support import Launcher, validations
 from f1rl.checkpoint import load_checkpoint
 
+ADAPTED = {f"gen.layers.{i}.self_attn.{letter}_proj" for i in range(3) for letter in "qv"}
 
-def test_a_run_that_starts_from_exported_weights_begins_as_good_as_the_other_ended(launcher: Launcher) -> None:
-    first = launcher.run("output_dir=first", "phase.num_episodes=4")
-    assert first.returncode == 0, first.stdout + first.stderr
-    exported = launcher.plain("export", "first", "weights")
-    assert exported.returncode == 0, exported.stdout + exported.stderr
+
+def run(launcher: Launcher, *words: str) -> str:
+    result = launcher.run("trainer.cpu_threads=1", *words)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
+
+
+def export(launcher: Launcher, *words: str) -> dict[str, torch.Tensor]:
+    result = launcher.plain("export", *words)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return load_file(launcher.directory / words[1] / "model.safetensors")
+
+
+def test_exported_weights_are_started_from_and_adapted(launcher: Launcher) -> None:
+    said = run(launcher, "output_dir=first", "phase.num_episodes=2")
+    assert "plan: 2,011,204 parameters" in said
+    base = export(launcher, "first", "base")
     words = ("output_dir=second", "phase.num_episodes=2", "phase.learning_rate=1e-9")
-    second = launcher.plain("--config", "weights/config.yaml", *words)
+    second = launcher.plain("--config", "base/config.yaml", *words)
     assert second.returncode == 0, second.stdout + second.stderr
     assert "weights: " in second.stdout
-    ended, began = (validations(launcher.directory / run)[-1] for run in ("first", "second"))
+    ended, began = (validations(launcher.directory / name)[-1] for name in ("first", "second"))
     assert abs(ended["val_loss"] - began["val_loss"]) < 1e-3
 
+    words = (
+        "model.weights.source=base",
+        "model.lora.r=4",
+        "model.ema=0.9",
+        "phase.save_every=4",
+        "phase.num_episodes=8",
+    )
+    run(launcher, *words, "output_dir=whole")
+    run(launcher, *words, "output_dir=half", "resume=whole/checkpoint-4")
+    whole, half = (load_checkpoint(launcher.directory / name / "checkpoint-8") for name in ("whole", "half"))
+    assert {name.rsplit(".lora_")[0] for name in whole.model if name.startswith("gen.")} == ADAPTED
+    assert not any(name.startswith(("vlm.", "tokenizer.")) for name in whole.model)
+    mean, again = (saved.training["module"]["ema"]["mean"] for saved in (whole, half))
+    assert all(torch.equal(value, half.model[name]) for name, value in whole.model.items())
+    assert all(torch.equal(value, again[name]) for name, value in mean.items())
 
-def test_mean_weights_are_kept_evaluated_resumed_and_exported(launcher: Launcher) -> None:
-    words = ("phase.num_episodes=16", "phase.save_every=8", "model.ema=0.9", "trainer.cpu_threads=1")
-    whole = launcher.run(*words, "output_dir=whole")
-    assert whole.returncode == 0, whole.stdout + whole.stderr
-    half = launcher.run(*words, "output_dir=half", "resume=whole/checkpoint-8")
-    assert half.returncode == 0, half.stdout + half.stderr
-    runs = [launcher.directory / name for name in ("whole", "half")]
-    assert validations(runs[0])[-1]["val_loss"] == validations(runs[1])[-1]["val_loss"]
-    saved, resumed = (load_checkpoint(run / "checkpoint-16") for run in runs)
-    mean = saved.training["module"]["ema"]["mean"]
-    assert all(torch.equal(value, resumed.training["module"]["ema"]["mean"][name]) for name, value in mean.items())
-    exported = launcher.plain("export", "whole", "weights", "--ema")
-    assert exported.returncode == 0, exported.stdout + exported.stderr
-    tensors = load_file(launcher.directory / "weights" / "model.safetensors")
-    assert all(torch.equal(tensors[name], value) for name, value in mean.items())
-    assert any(not torch.equal(tensors[name], saved.model[name]) for name in mean)
+    merged = export(launcher, "whole", "merged", "--ema")
+    assert merged.keys() == base.keys()
+    changed = {name for name in merged if not torch.equal(merged[name], base[name])}
+    assert {name.removesuffix(".weight") for name in changed if name.startswith(("gen.", "vlm."))} == ADAPTED
+    assert torch.equal(merged["frames.head.weight"], mean["frames.head.weight"])
+    assert not torch.equal(merged["frames.head.weight"], whole.model["frames.head.weight"])

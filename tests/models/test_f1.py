@@ -12,6 +12,7 @@ from f1rl.models.experts import prompt_tokens
 from f1rl.models.f1 import F1Model
 from f1rl.models.interface import WorldModelInputs
 from f1rl.models.tokenizer import FrameTokenizer
+from model_support import kept_for_the_gradient
 
 BOTH = pytest.mark.parametrize("und_sees_history", [False, True])
 
@@ -245,3 +246,49 @@ def test_dropout_makes_predictions_differ_and_is_off_by_default(make_model, rand
     assert not torch.equal(model.next_frame(seen, action, target, dropout=0.3), plain)
     whole = model(inputs, model.initial_memory(2, "cpu")).logits[:, 0]
     assert torch.equal(whole, plain)
+
+
+@BOTH
+def test_layers_run_again_give_the_same_gradients(make_model, und_sees_history, random_inputs):
+    gradients, inputs = [], random_inputs(make_model(), 2, 2)
+    for again in (False, True):
+        model = make_model(und_sees_history=und_sees_history, activation_checkpointing=again)
+        output = model.train()(inputs, model.initial_memory(2, "cpu"))
+        F.cross_entropy(output.logits.flatten(0, 2), inputs.target.flatten()).backward()
+        gradients.append({name: p.grad for name, p in model.named_parameters() if p.grad is not None})
+    assert gradients[0].keys() == gradients[1].keys()
+    for name, gradient in gradients[0].items():
+        torch.testing.assert_close(gradients[1][name], gradient, msg=name)
+
+
+def test_layers_that_run_again_keep_less(make_model, random_inputs):
+    plain, again = (make_model(activation_checkpointing=on, attention__layers=6) for on in (False, True))
+    inputs = random_inputs(plain, 4, 4)
+    assert kept_for_the_gradient(again, inputs) < 0.5 * kept_for_the_gradient(plain, inputs)
+
+
+def test_kept_prefixes_are_those_of_a_new_pass(make_model, random_inputs):
+    plain, keeping = make_model().eval(), make_model(prefix_cache=5).eval()
+    keeping.vlm.requires_grad_(False)
+    inputs = random_inputs(plain, 2, 3)
+    memory = plain.initial_memory(2, "cpu")
+    with torch.no_grad():
+        expected = plain(inputs, memory).logits
+    for _ in range(2):
+        torch.testing.assert_close(keeping(inputs, memory).logits, expected, atol=1e-5, rtol=1e-5)
+    kept = keeping._prefixes
+    assert kept.misses == 6 + 1  # one of six had to make room, and was asked for again
+    again = steps(inputs, slice(2, 3))
+    keeping(again, memory)
+    assert kept.misses == 7
+    changed = replace(again, image=again.image ^ 1)
+    keeping(changed, memory)
+    assert kept.misses == 9
+
+
+def test_prefixes_of_an_expert_that_learns_are_not_kept(make_model, random_inputs):
+    model = make_model(prefix_cache=5)
+    inputs = random_inputs(model, 2, 3)
+    model(inputs, model.initial_memory(2, "cpu")).logits.sum().backward()
+    assert model._prefixes.misses == 0
+    assert model.vlm.language_model.layers[0].mlp.up_proj.weight.grad.abs().sum() > 0

@@ -3,6 +3,7 @@ from __future__ import annotations
 import torch
 from transformers.models.gemma.modeling_gemma import GemmaModel
 
+from f1rl.models import joint_attention as module
 from f1rl.models.config import AttentionConfig
 from f1rl.models.experts import build_expert
 from f1rl.models.joint_attention import joint_attention
@@ -48,3 +49,23 @@ def test_a_cache_can_be_continued_twice():
     (second,), _ = joint_attention([expert], [tokens], cache, None)
     assert torch.equal(first, second)
     assert cache[0][0].shape[2] == 3
+
+
+@torch.no_grad()
+def test_compiled_layers_share_their_graph_and_compute_the_same(monkeypatch):
+    """The graphs are captured as for a GPU, but run as they are: generating code would take minutes here."""
+    graphs = []
+
+    def backend(graph, example):
+        graphs.append(graph)
+        return graph.forward
+
+    monkeypatch.setattr(module, "_compiled", lambda: compiled)
+    compiled = torch.compile(module._layer, backend=backend, fullgraph=True)
+    (expert,) = experts(16)
+    tokens = torch.randn(2, 5, 16)
+    (plain,), _ = joint_attention([expert], [tokens], [], None)
+    expert.compiled = True
+    (ours,), _ = joint_attention([expert], [tokens], [], None)
+    assert torch.equal(ours, plain)
+    assert len(graphs) == 1  # for three layers

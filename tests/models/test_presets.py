@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from pathlib import Path
-
 import pytest
-import yaml
 
 from conf_comments import commented_keys
 from f1rl.config.reference import field_docs
@@ -16,27 +12,24 @@ from f1rl.models.config import ModelConfig
 from f1rl.models.empty import count_parameters, empty_names, empty_parameters, memory_of
 from f1rl.models.f1 import F1Model
 from f1rl.models.tokenizer import FrameTokenizer
+from model_support import PRESET_FOLDER, read_preset
 
-FOLDER = Path(__file__).parents[2] / "conf" / "model"
 PRESETS = ("tiny", "small", "f1")
-
-
-def read(name: str) -> ModelConfig:
-    config = ModelConfig.from_dict(yaml.safe_load((FOLDER / f"{name}.yaml").read_text()))
-    return replace(config, prompt=replace(config.prompt, tokenizer=None))  # the published one needs a network
 
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_every_key_is_explained_in_the_words_of_the_schema(name):
     schema = dict(sections(ModelConfig))
-    found = {(path, key): comment for path, key, comment in commented_keys((FOLDER / f"{name}.yaml").read_text(), "")}
+    found = {
+        (path, key): comment for path, key, comment in commented_keys((PRESET_FOLDER / f"{name}.yaml").read_text(), "")
+    }
     expected = {(path, key): field_docs(schema[path])[key] for path in schema for key in fields_of(schema[path])}
     assert {(path.strip("."), key): text for (path, key), text in found.items()} == expected
 
 
 @pytest.fixture(scope="module")
 def full_size() -> tuple[F1Model, ActionExpert]:
-    config = read("f1")
+    config = read_preset("f1")
     with empty_parameters():
         return F1Model(config, FrameTokenizer(config.tokenizer), memory_backprop=True), ActionExpert(config)
 
@@ -67,4 +60,4 @@ def test_counting_takes_no_memory_and_loses_no_buffer(full_size):
 
 
 def test_a_frame_of_the_full_size_has_680_tokens():
-    assert read("f1").tokenizer.num_tokens == 680
+    assert read_preset("f1").tokenizer.num_tokens == 680

@@ -19,11 +19,10 @@ from f1rl.launch.build import PREDICTED_CAMERA, env_config, share_cores
 from f1rl.launch.encoding import encoder
 from f1rl.launch.parents import Parent, open_parent
 from f1rl.launch.rundir import RunDirectory
+from f1rl.launch.world_model import world_model_to_fill
 from f1rl.losses.rewards import origin
 from f1rl.models.agent import Agent
 from f1rl.models.explorer import Explorer
-from f1rl.models.f1 import F1Model
-from f1rl.models.tokenizer import FrameTokenizer
 from f1rl.phases.adversarial import AdversarialModule, WorldSettings
 from f1rl.phases.base import OptimizerPlan
 from f1rl.phases.decisions import Rollout
@@ -87,7 +86,7 @@ class ExplorerAssembly:
         """
         cfg, data, checkpoint = self._cfg, self.data, self._directory.checkpoint
         lightning.seed_everything(cfg.seed, verbose=False)
-        world = F1Model(cfg.model, FrameTokenizer(cfg.model.tokenizer), memory_backprop=cfg.bptt.memory_backprop)
+        world = world_model_to_fill(cfg)
         policy = cfg.policy
         explorer = Explorer(cfg.model, policy.kind, data.spec.action_mask, policy.exec_horizon, policy.initial_std)
         agent = Agent(world, explorer)

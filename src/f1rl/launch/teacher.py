@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
 from rich.console import Console
@@ -12,11 +13,13 @@ from f1rl.launch.build import build_data, env_config, optimizer_plan
 from f1rl.launch.encoding import encoder
 from f1rl.launch.rundir import RunDirectory
 from f1rl.launch.tokenizer import obtain_tokenizer
-from f1rl.launch.world_model import build_world_model, require_sense
+from f1rl.launch.world_model import build_world_model, plan_world_model, require_sense
 from f1rl.models.tokenizer import FrameTokenizer
 from f1rl.phases.teacher import TeacherModule
 from f1rl.ranks import Ranks
 from f1rl.rollout.source import TokenizedEpisode
+
+log = logging.getLogger(__name__)
 
 
 class TeacherAssembly:
@@ -34,6 +37,10 @@ class TeacherAssembly:
     ) -> None:
         """Open the data; ``check`` is called now and then later, and may raise to stop."""
         self._cfg, self._directory, self._console, self._check = cfg, directory, console, check
+        plan, line = plan_world_model(cfg)
+        log.info("%s", line)
+        if ranks.is_first:
+            directory.file.update(plan=plan.as_dict())
         saved = directory.checkpoint.training.get("datasets") if directory.checkpoint else None
         self.data = build_data(cfg, env_config(cfg), directory.path, ranks.rank, saved)
 

@@ -7,11 +7,13 @@ import math
 from collections.abc import Callable, Sequence
 
 import lightning
+import psutil
 import torch
 
 from f1rl.config.schema import Config
 from f1rl.errors import CheckpointError
 from f1rl.models.f1 import F1Model
+from f1rl.models.plan import Plan, Work, plan_memory
 from f1rl.models.tokenizer import FrameTokenizer
 from f1rl.models.weights.building import holds_tokenizer, holds_world_model, world_model_from_files
 from f1rl.phases.held_out import world_model_loss
@@ -37,17 +39,37 @@ def build_world_model(cfg: Config, train_tokenizer: Callable[[], FrameTokenizer]
         CheckpointError: ``model.weights`` cannot be had, or do not fit.
     """
     weights, backprop = cfg.model.weights, cfg.bptt.memory_backprop
-    needed = not resumed or cfg.model.lora.r > 0
-    from_files = needed and (weights.source is not None or weights.tokenizer is not None)
-    if from_files and holds_tokenizer(weights):
-        tokenizer = None
-    else:
-        tokenizer = FrameTokenizer(cfg.model.tokenizer) if resumed else train_tokenizer()
+    if resumed:
+        return world_model_to_fill(cfg)
+    tokenizer = None if holds_tokenizer(weights) else train_tokenizer()
     lightning.seed_everything(cfg.seed, verbose=False)
-    if from_files:
+    if weights.source is not None or weights.tokenizer is not None:
         model, _ = world_model_from_files(cfg.model, tokenizer, memory_backprop=backprop)
         return model
     return F1Model(cfg.model, tokenizer, memory_backprop=backprop)
+
+
+def world_model_to_fill(cfg: Config) -> F1Model:
+    """Return a world model whose weights a checkpoint will give; with adapters, those that it does not hold are read.
+
+    Raises:
+        CheckpointError: the weights that adapters belong to cannot be had.
+    """
+    config, backprop = cfg.model, cfg.bptt.memory_backprop
+    if config.lora.r == 0:
+        return F1Model(config, FrameTokenizer(config.tokenizer), memory_backprop=backprop)
+    tokenizer = None if holds_tokenizer(config.weights) else FrameTokenizer(config.tokenizer)
+    model, _ = world_model_from_files(config, tokenizer, memory_backprop=backprop)
+    return model
+
+
+def plan_world_model(cfg: Config) -> tuple[Plan, str]:
+    """Return what training the world model will need in each process, and a line that says whether it fits."""
+    work = Work(cfg.phase.batch_size, cfg.bptt.length, len(cfg.camera.names), cfg.trainer.precision != "32-true")
+    plan = plan_memory(cfg.model, work)
+    if torch.cuda.is_available() and cfg.trainer.accelerator != "cpu":
+        return plan, plan.line(torch.cuda.get_device_name(), torch.cuda.get_device_properties(0).total_memory)
+    return plan, plan.line("this machine", psutil.virtual_memory().available)
 
 
 def require_sense(cfg: Config, model: F1Model, episodes: Sequence[TokenizedEpisode]) -> None:

@@ -241,6 +241,12 @@ class ModelConfig:
     """Low-rank adapters on loaded weights, which then stay as they are."""
     lr_ratios: LrRatiosConfig
     """Learning rates of the experts, as shares of phase.learning_rate."""
+    activation_checkpointing: bool
+    """Keep only the inputs of each layer and run it again for its gradient: slower, with a fraction of the memory."""
+    prefix_cache: int
+    """Pictures whose prefixes are kept while the understanding expert is frozen and sees no history; 0 keeps none."""
+    compile: bool
+    """Compile the experts' layers with torch.compile; the first steps then take a minute or more."""
     ema: float | None
     """Decay per optimizer step of a running mean of the trained weights, which is then evaluated; null keeps none."""
 
@@ -356,6 +362,12 @@ def _rules(config: ModelConfig) -> list[tuple[bool, str]]:
             "weights know neither",
         ),
         *_lora_rules(config),
+        (config.prefix_cache < 0, f"model.prefix_cache is {config.prefix_cache}, it must be 0 or more"),
+        (
+            config.prefix_cache > 0 and config.und_sees_history,
+            f"model.prefix_cache is {config.prefix_cache}, but with model.und_sees_history=true a prefix depends on "
+            "more than its pictures; set one of them to 0 or false",
+        ),
         (
             config.ema is not None and not 0.0 < config.ema < 1.0,
             f"model.ema is {config.ema}, it must lie between 0 and 1, or be null",

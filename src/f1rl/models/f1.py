@@ -18,6 +18,7 @@ from f1rl.models.frame_tokens import FrameTokens
 from f1rl.models.interface import WorldModelInputs, WorldModelOutput
 from f1rl.models.joint_attention import Cache, joint_attention
 from f1rl.models.memory import Memory
+from f1rl.models.prefix_cache import PrefixCache
 from f1rl.models.tokenizer import FrameTokenizer, normalise_images
 
 
@@ -75,6 +76,11 @@ class F1Model(nn.Module):
         for name, build in parts.items():
             with empty_parameters() if name in given else nullcontext():
                 self.add_module(name, build())
+        if config.activation_checkpointing:
+            self.vlm.vision_tower.activation_checkpointing_enable({"use_reentrant": False})
+        for expert in (self.vlm.language_model, self.gen):  # joint_attention reads both
+            expert.gradient_checkpointing, expert.compiled = config.activation_checkpointing, config.compile
+        self._prefixes = PrefixCache(config.prefix_cache) if config.prefix_cache else None
         self.memory = Memory(config.memory, config.und.width + config.state_dim + config.action_dim)
         width = config.gen.width
         self.memory_token = nn.Linear(config.memory.hidden, width)
@@ -220,16 +226,31 @@ class F1Model(nn.Module):
         Returns:
             The cache, and the mean ``[N, width]`` of the understanding expert's outputs.
         """
+        if self.config.und_sees_history:
+            experts = [self.vlm.language_model, self.gen]
+            (und, _), cache = joint_attention(experts, [self._look(image), past], [], None)
+            return cache, und.mean(dim=1)
+        if self._prefixes is not None and not self._vlm_learns():
+            cache, pooled = self._prefixes(image, self._understand)
+        else:
+            cache, pooled = self._understand(image)
+        _, cache = joint_attention([self.gen], [past], cache, None)
+        return cache, pooled
+
+    def _understand(self, image: Tensor) -> tuple[Cache, Tensor]:
+        """Return keys and values of pictures and prompt, which see nothing else, and their mean output."""
+        (und,), cache = joint_attention([self.vlm.language_model], [self._look(image)], [], None)
+        return cache, und.mean(dim=1)
+
+    def _look(self, image: Tensor) -> Tensor:
+        """Embed ``image uint8 [N, C, 3, H, W]`` and the prompt as ``[N, tokens, width]``."""
         pixels = normalise_images(image.flatten(0, 1), self.config.und.vision.image_size)
         seen = self.vlm.get_image_features(pixels).pooler_output.unflatten(0, image.shape[:2]).flatten(1, 2)
         text = self.vlm.language_model.embed_tokens(self.prompt)
-        und = torch.cat([seen, text.expand(len(seen), -1, -1)], dim=1)
-        if self.config.und_sees_history:
-            (und, _), cache = joint_attention([self.vlm.language_model, self.gen], [und, past], [], None)
-        else:
-            (und,), cache = joint_attention([self.vlm.language_model], [und], [], None)
-            _, cache = joint_attention([self.gen], [past], cache, None)
-        return cache, und.mean(dim=1)
+        return torch.cat([seen, text.expand(len(seen), -1, -1)], dim=1)
+
+    def _vlm_learns(self) -> bool:
+        return any(parameter.requires_grad for parameter in self.vlm.parameters())
 
     def _logits(self, hidden: Tensor, left: Tensor) -> Tensor:
         return self.frames.logits(hidden, left, self.tokenizer.quantizer.codebook.weight)

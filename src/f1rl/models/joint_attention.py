@@ -6,11 +6,14 @@ and values are kept, so that a prefix that many suffixes share is computed once.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 from transformers import GemmaModel
 from transformers.models.gemma.modeling_gemma import GemmaDecoderLayer, apply_rotary_pos_emb
 
@@ -26,6 +29,9 @@ def joint_attention(
     positions: Tensor | None = None,
 ) -> tuple[list[Tensor], Cache]:
     """Run the experts' layers over their tokens, in the order given, after those in ``cache``.
+
+    If an expert has ``gradient_checkpointing`` on, each layer keeps its inputs only and runs again for its gradient; if
+    it has ``compiled`` on, layers run as ``torch.compile`` makes them.
 
     Args:
         experts: with equal numbers of layers, heads and head dimensions.
@@ -43,18 +49,38 @@ def joint_attention(
         positions = torch.arange(begin, begin + sum(sizes), device=tokens[0].device)
     cos, sin = experts[0].rotary_emb(tokens[0], positions[None])
     hidden, extended = list(tokens), []
+    one_layer = _compiled() if any(getattr(expert, "compiled", False) for expert in experts) else _layer
+    again = torch.is_grad_enabled() and any(expert.gradient_checkpointing for expert in experts)
     for index in range(len(experts[0].layers)):
         layers = [expert.layers[index] for expert in experts]
-        parts = [_project(layer, h) for layer, h in zip(layers, hidden, strict=True)]
-        query, key, value = (torch.cat(part, dim=2) if len(parts) > 1 else part[0] for part in zip(*parts, strict=True))
-        query, key = apply_rotary_pos_emb(query, key, cos, sin)
-        if cache:
-            key, value = torch.cat([cache[index][0], key], 2), torch.cat([cache[index][1], value], 2)
+        run = partial(one_layer, layers, cache[index] if cache else None, (cos, sin), mask)
+        *hidden, key, value = checkpoint(run, *hidden, use_reentrant=False) if again else run(*hidden)
         extended.append((key, value))
-        seen = F.scaled_dot_product_attention(query, key, value, attn_mask=mask, enable_gqa=True)
-        shares = seen.transpose(1, 2).flatten(2).split(sizes, dim=1)
-        hidden = [_finish(layer, h, s) for layer, h, s in zip(layers, hidden, shares, strict=True)]
     return [expert.norm(h) for expert, h in zip(experts, hidden, strict=True)], extended
+
+
+def _layer(
+    layers: Sequence[GemmaDecoderLayer],
+    past: tuple[Tensor, Tensor] | None,
+    turn: tuple[Tensor, Tensor],
+    mask: Tensor | None,
+    *hidden: Tensor,
+) -> tuple[Tensor, ...]:
+    """Run one layer of all experts; return their tokens, then all keys and all values."""
+    parts = [_project(layer, h) for layer, h in zip(layers, hidden, strict=True)]
+    query, key, value = (torch.cat(part, dim=2) if len(parts) > 1 else part[0] for part in zip(*parts, strict=True))
+    query, key = apply_rotary_pos_emb(query, key, *turn)
+    if past is not None:
+        key, value = torch.cat([past[0], key], 2), torch.cat([past[1], value], 2)
+    seen = F.scaled_dot_product_attention(query, key, value, attn_mask=mask, enable_gqa=True)
+    shares = seen.transpose(1, 2).flatten(2).split([h.shape[1] for h in hidden], dim=1)
+    return *(_finish(layer, h, s) for layer, h, s in zip(layers, hidden, shares, strict=True)), key, value
+
+
+@functools.cache
+def _compiled() -> Callable[..., tuple[Tensor, ...]]:
+    """Compile one layer: all layers of an expert share its graph, where the whole model would break into dozens."""
+    return torch.compile(_layer)
 
 
 def _project(layer: GemmaDecoderLayer, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor]:
