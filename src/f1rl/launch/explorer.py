@@ -23,6 +23,7 @@ from f1rl.launch.world_model import world_model_to_fill
 from f1rl.losses.rewards import origin
 from f1rl.models.agent import Agent
 from f1rl.models.explorer import Explorer
+from f1rl.models.weights.building import fill_action_expert, holds_action_expert
 from f1rl.phases.adversarial import AdversarialModule, WorldSettings
 from f1rl.phases.base import OptimizerPlan
 from f1rl.phases.decisions import Rollout
@@ -89,6 +90,8 @@ class ExplorerAssembly:
         world = world_model_to_fill(cfg)
         policy = cfg.policy
         explorer = Explorer(cfg.model, policy.kind, data.spec.action_mask, policy.exec_horizon, policy.initial_std)
+        if checkpoint is None and explorer.published is not None and holds_action_expert(cfg.model.weights):
+            fill_action_expert(explorer.published, cfg.model.weights)
         agent = Agent(world, explorer)
         load_parents(agent, self._parents)
         module = _module(cfg, agent, data)

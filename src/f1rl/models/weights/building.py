@@ -31,6 +31,11 @@ def holds_world_model(weights: WeightsConfig) -> bool:
     return weights.source is not None and "gen" in LAYOUTS[weights.layout].parts
 
 
+def holds_action_expert(weights: WeightsConfig) -> bool:
+    """Whether F1's action expert comes from a file; what ``python -m f1rl export`` writes of a teacher has none."""
+    return weights.source is not None and weights.layout != "f1rl"
+
+
 def empty_tokenizer(config: ModelConfig) -> FrameTokenizer:
     """Return a tokenizer without memory behind its parameters."""
     with empty_parameters():
