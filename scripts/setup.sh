@@ -81,11 +81,19 @@ missing_packages() {
     fi
 }
 
-# Prints the packages that only tests need: a browser for the pages, a terminal for the dashboard, jq for the one-liners.
+has_program() { command -v "$1" >/dev/null || [ -x "/usr/sbin/$1" ]; }
+
+# Prints the packages that only tests need: a browser for the pages, a terminal for the dashboard, jq for the one-liners,
+# SLURM.
 missing_test_packages() {
     command -v chromium >/dev/null || command -v google-chrome >/dev/null || echo chromium
     command -v tmux >/dev/null || echo tmux
     command -v jq >/dev/null || echo jq
+    # A SLURM cluster of their own; its daemons are in directories that only root searches.
+    has_program slurmctld || echo slurm-wlm
+    has_program munged || echo munge
+    has_program slurmdbd || echo slurmdbd
+    has_program mariadbd || echo mariadb-server-core
 }
 
 new_enough_mesa_offered() {

@@ -32,6 +32,8 @@ SHORT = (
     "env.scene_reset_interval=3",
     "rollout.num_workers=1",
 )
+TWO_RANKS = ("trainer=ddp", "trainer.accelerator=cpu", "trainer.cpu_threads=1", "bptt=4")
+"""Two training processes on this machine."""
 DEADLINE = 900  # seconds after which a hanging run fails its test
 
 

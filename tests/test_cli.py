@@ -81,7 +81,9 @@ def test_the_exit_codes_of_the_help_are_those_of_the_errors() -> None:
 
 @pytest.mark.parametrize("example", [line for line, _ in cli.EXAMPLES])
 def test_the_examples_of_the_help_work(example: str, runs: list[Config]) -> None:
-    assert cli.main(example.split()[3:]) == 0
+    words = example.split()[3:]
+    in_this_process = ["hydra/launcher=basic"] if "-m" in words else []
+    assert cli.main([*words, *in_this_process]) == 0
     assert runs
 
 
@@ -173,7 +175,7 @@ def test_an_unexpected_error_keeps_its_traceback(runs: list[Config], monkeypatch
 
 def test_a_sweep_gives_each_job_its_directory(runs: list[Config], tmp_path: Path) -> None:
     words = ["env=toy", "debug=smoke", "bptt=4,off", "seed=range(1,3)", "hydra.sweep.dir=multirun/mine"]
-    assert cli.main(["-m", *words]) == 0
+    assert cli.main(["-m", "hydra/launcher=basic", *words]) == 0
     assert [(run.bptt.length, run.seed) for run in runs] == [(4, 1), (4, 2), (1, 1), (1, 2)]
     names = ["0_bptt=4,seed=1", "1_bptt=4,seed=2", "2_bptt=off,seed=1", "3_bptt=off,seed=2"]
     assert [run.output_dir for run in runs] == [str(tmp_path / "multirun/mine" / name) for name in names]
@@ -183,8 +185,27 @@ def test_a_sweep_gives_each_job_its_directory(runs: list[Config], tmp_path: Path
 
 
 def test_a_sweep_can_take_every_option_of_a_group(runs: list[Config]) -> None:
-    assert cli.main(["--multirun", "env=toy", "bptt=glob(*)"]) == 0
+    assert cli.main(["--multirun", "hydra/launcher=basic", "env=toy", "bptt=glob(*)"]) == 0
     assert [run.bptt.length for run in runs] == [4, 8, 16, 1]
+
+
+def test_a_named_sweep_is_a_list_of_words(runs: list[Config]) -> None:
+    assert cli.main(["-m", "hydra/launcher=basic", "env=toy", "sweep=bptt", "seed=7"]) == 0
+    assert [(run.bptt.length, run.seed) for run in runs] == [(1, 7), (4, 7), (8, 7), (16, 7)]
+
+
+@pytest.mark.parametrize("name", groups()["sweep"])
+def test_every_named_sweep_composes(name: str, runs: list[Config]) -> None:
+    assert cli.main(["-m", "hydra/launcher=basic", "env=toy", f"sweep={name}"]) == 0
+    assert len(runs) > 3
+
+
+def test_a_named_sweep_needs_its_flag_and_its_name(runs: list[Config], capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["env=toy", "sweep=seeds"]) == 2
+    assert "'sweep=seeds' asks for several runs; add -m" in capsys.readouterr().err
+    assert cli.main(["-m", "env=toy", "sweep=seed"]) == 3
+    assert "did you mean 'seeds'?" in capsys.readouterr().err
+    assert runs == []
 
 
 def test_a_mistake_in_any_job_is_found_before_the_first_starts(
@@ -207,7 +228,7 @@ def test_a_failed_job_stops_no_other_and_the_sweep_fails_with_its_code(
         return {}
 
     stand_in(monkeypatch, run)
-    assert cli.main(["-m", "env=toy", "seed=0,1,2"]) == 5
+    assert cli.main(["-m", "hydra/launcher=basic", "env=toy", "seed=0,1,2"]) == 5
     assert [config.seed for config in runs] == [0, 1, 2]
     assert "f1rl: job 1_seed=1 failed: the loss is not finite" in capsys.readouterr().err
 
@@ -215,7 +236,7 @@ def test_a_failed_job_stops_no_other_and_the_sweep_fails_with_its_code(
 def test_an_interrupted_job_ends_the_sweep(runs: list[Config], monkeypatch: pytest.MonkeyPatch) -> None:
     stand_in(monkeypatch, lambda config: runs.append(config) or raises(errors.Interrupted("saved"))(config))
     with pytest.raises(SystemExit) as caught:
-        cli.main(["-m", "env=toy", "seed=0,1,2"])
+        cli.main(["-m", "hydra/launcher=basic", "env=toy", "seed=0,1,2"])
     assert caught.value.code == 130
     assert len(runs) == 1
 

@@ -25,6 +25,19 @@ ALLOWED = {
         "f1rl.launch.run",
         "f1rl_envs.errors",
     ),
+    "f1rl.jobs": (
+        "f1rl",
+        "f1rl.cli",
+        "f1rl.config",
+        "f1rl.errors",
+        "f1rl.launch.devices",
+        "f1rl.launch.outcome",
+        "f1rl.launch.signals",
+        "f1rl.multirun",
+        "f1rl.records",
+        "f1rl_envs",
+    ),
+    "hydra_plugins": ("f1rl.config.schema", "f1rl.jobs"),
     "f1rl.multirun": ("f1rl.config", "f1rl.errors", "f1rl.launch.run"),
     "f1rl.config": ("f1rl.errors", "f1rl.models.config"),
     "f1rl.models": ("f1rl.errors",),
@@ -73,6 +86,7 @@ ALLOWED = {
 
 # Each package with the third-party packages that it must not import. The longest prefix counts.
 FORBIDDEN = {
+    "hydra_plugins": (*HEAVY, "wandb", "submitit"),  # Hydra imports it at every start
     "f1rl_envs": (
         "torch",
         "mani_skill",

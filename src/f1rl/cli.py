@@ -17,6 +17,7 @@ from f1rl.launch.outcome import note_outcome
 
 COMMANDS = {
     "train": ("f1rl.cli:train", "train one phase; what happens when no command is given"),
+    "submit": ("f1rl.jobs.submit:main", "hand runs, sweeps or all phases to SLURM and return at once"),
     "doctor": ("f1rl.tools.doctor.command:doctor", "what works on this machine, and what to do about the rest"),
     "runs": ("f1rl.tools.runs:main", "list runs with status, progress and best result"),
     "monitor": ("f1rl.tools.monitor.command:main", "how a run is doing: page, dashboard, charts, browser; its health"),

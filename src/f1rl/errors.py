@@ -35,13 +35,13 @@ class RankLost(EnvironmentFailure):
     """Another training process of the run has ended, for a reason that only that process knows."""
 
 
-class RankFailed(EnvironmentFailure):
-    """A training process that this process started has failed, and has said why."""
+class ProcessFailed(EnvironmentFailure):
+    """A process or job that this process started has failed, and has said why elsewhere."""
 
-    def __init__(self, code: int) -> None:
-        """End this process as that one ended: with exit code ``code``."""
-        super().__init__(f"a training process ended with exit code {code}; its own message is above")
-        self.exit_code = code
+    def __init__(self, message: str, code: int) -> None:
+        """End this process as that one ended: with exit code ``code``, if it is not 0."""
+        super().__init__(message)
+        self.exit_code = code or EnvironmentFailure.exit_code
 
 
 class DivergedError(F1RLError):

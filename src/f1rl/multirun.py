@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+import yaml
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
@@ -17,9 +18,9 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from f1rl.config.compose import ROOT, compose, conf_dir, groups, parse
+from f1rl.config.compose import ROOT, SWEEP_GROUP, compose, conf_dir, groups, parse
 from f1rl.config.schema import Config
-from f1rl.config.typed import from_tree
+from f1rl.config.typed import from_tree, suggest
 from f1rl.errors import ConfigError, F1RLError, Interrupted, Preempted, UsageError
 
 if TYPE_CHECKING:
@@ -37,18 +38,40 @@ def job_name(number: int | str, overrides: str) -> str:
 OmegaConf.register_new_resolver("f1rl_job_name", job_name, replace=True)
 
 
+def expand_named_sweeps(overrides: Iterable[str]) -> list[str]:
+    """Replace each ``sweep=NAME`` by the words in ``conf/sweep/NAME.yaml`` whose keys are not given otherwise.
+
+    Raises:
+        ConfigError: there is no sweep of that name.
+    """
+    parsed = parse(overrides)
+    given = {override.key_or_group for override in parsed}
+    words: list[str] = []
+    for override in parsed:
+        if override.key_or_group != SWEEP_GROUP:
+            words.append(override.input_line)
+            continue
+        name, known = override.get_value_element_as_str(), groups()[SWEEP_GROUP]
+        if name not in known:
+            raise ConfigError(f"sweep={name}: the named sweeps are {', '.join(known)}{suggest(name, known)}")
+        named = yaml.safe_load((conf_dir() / SWEEP_GROUP / f"{name}.yaml").read_text())
+        words += [word.input_line for word in parse(named) if word.key_or_group not in given]
+    return words
+
+
 def run_all(overrides: Sequence[str]) -> None:
     """Run every job of a sweep.
 
     Args:
-        overrides: words of the command line; values with commas, ranges or globs are swept.
+        overrides: words of the command line; values with commas, ranges or globs are swept, and so is what
+            ``sweep=NAME`` stands for.
 
     Raises:
         UsageError: if an override does not parse or would send every job to one directory.
         ConfigError: listing everything that is wrong with the first job that is wrong.
         F1RLError: the first job's that failed, after the others have run.
     """
-    parsed = parse(overrides)
+    parsed = parse(expand_named_sweeps(overrides))
     if any(override.key_or_group == "output_dir" for override in parsed):
         raise UsageError(
             "a sweep gives each job its own output_dir; name the directory of all of them with hydra.sweep.dir=..."

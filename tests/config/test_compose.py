@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from f1rl.config.compose import compose, compose_tree, groups
+from f1rl.config.compose import SWEEP_GROUP, compose, compose_tree, groups
 from f1rl.config.typed import to_tree
 from f1rl.errors import ConfigError, UsageError
 
-OPTIONS = [f"{group}={option}" for group, options in groups().items() for option in options]
+OPTIONS = [f"{group}={option}" for group, options in groups().items() if group != SWEEP_GROUP for option in options]
 NEEDED = {option: ["rollout.datasets=[outputs/recorded]"] for option in ("rollout=offline", "rollout=mixed")}
 
 

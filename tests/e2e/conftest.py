@@ -2,11 +2,31 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
-from e2e_support import Launcher
+from e2e_support import TWO_RANKS, Launcher
+
+DUMP_WEIGHTS = """
+import os, pathlib
+import f1rl.launch.run as run
+
+train = run.run
+
+def train_and_dump(cfg):
+    import torch
+    from f1rl.launch import training
+    fit = training._fit
+    def fit_and_dump(cfg, directory, data, module, callbacks):
+        fit(cfg, directory, data, module, callbacks)
+        torch.save(module.model.state_dict(), pathlib.Path(os.environ["DUMP"]) / os.environ.get("LOCAL_RANK", "0"))
+    training._fit = fit_and_dump
+    return train(cfg)
+
+run.run = train_and_dump
+"""
 
 
 @pytest.fixture(scope="session")
@@ -30,3 +50,17 @@ def finished(tmp_path_factory: pytest.TempPathFactory, tokenizer_cache: Path) ->
     assert "copy last frame" in result.stdout
     assert "checkpoint-24" in result.stdout
     return launcher.directory / "outputs" / "teacher_rl"
+
+
+@pytest.fixture(scope="session")
+def two_ranks(tmp_path_factory: pytest.TempPathFactory, tokenizer_cache: Path) -> Path:
+    """Return the directory of a run of two ranks, with each rank's final weights in ``weights/``."""
+    launcher = Launcher(tmp_path_factory.mktemp("ranks"), tokenizer_cache)
+    dump = launcher.directory / "weights"
+    dump.mkdir()
+    # Python imports sitecustomize in every process: like this each rank leaves its final weights for this test.
+    (launcher.directory / "sitecustomize.py").write_text(DUMP_WEIGHTS)
+    env = {"PYTHONPATH": f"{launcher.directory}:{os.environ.get('PYTHONPATH', '')}", "DUMP": str(dump)}
+    result = launcher.run("output_dir=whole", *TWO_RANKS, env=env)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return launcher.directory

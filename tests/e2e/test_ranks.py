@@ -7,32 +7,9 @@ import os
 import signal
 from pathlib import Path
 
-import pytest
 import torch
 
-from e2e_support import DEADLINE, Launcher, lines, metrics, validations, wait_until
-
-TWO_RANKS = ("trainer=ddp", "trainer.accelerator=cpu", "trainer.cpu_threads=1", "bptt=4")
-
-DUMP_WEIGHTS = """
-import os, pathlib
-import f1rl.launch.run as run
-
-train = run.run
-
-def train_and_dump(cfg):
-    import torch
-    from f1rl.launch import training
-    fit = training._fit
-    def fit_and_dump(cfg, directory, data, module, callbacks):
-        fit(cfg, directory, data, module, callbacks)
-        torch.save(module.model.state_dict(), pathlib.Path(os.environ["DUMP"]) / os.environ.get("LOCAL_RANK", "0"))
-    training._fit = fit_and_dump
-    return train(cfg)
-
-run.run = train_and_dump
-"""
-
+from e2e_support import DEADLINE, TWO_RANKS, Launcher, lines, metrics, validations, wait_until
 
 FAIL_ON_SECOND = """
 import os
@@ -53,30 +30,16 @@ def weights(path: Path) -> dict[str, torch.Tensor]:
     return torch.load(path, weights_only=True)
 
 
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory, tokenizer_cache: Path) -> Path:
-    """Return the directory of a run of two ranks, with each rank's final weights in ``weights/``."""
-    launcher = Launcher(tmp_path_factory.mktemp("ranks"), tokenizer_cache)
-    dump = launcher.directory / "weights"
-    dump.mkdir()
-    # Python imports sitecustomize in every process: like this each rank leaves its final weights for this test.
-    (launcher.directory / "sitecustomize.py").write_text(DUMP_WEIGHTS)
-    env = {"PYTHONPATH": f"{launcher.directory}:{os.environ.get('PYTHONPATH', '')}", "DUMP": str(dump)}
-    result = launcher.run("output_dir=whole", *TWO_RANKS, env=env)
-    assert result.returncode == 0, result.stdout + result.stderr
-    return launcher.directory
-
-
-def test_two_ranks_hold_equal_weights(whole: Path) -> None:
-    first, second = (weights(whole / "weights" / rank) for rank in ("0", "1"))
+def test_two_ranks_hold_equal_weights(two_ranks: Path) -> None:
+    first, second = (weights(two_ranks / "weights" / rank) for rank in ("0", "1"))
     assert first.keys() == second.keys()
     assert all(torch.equal(first[key], second[key]) for key in first)
-    saved = weights(whole / "whole" / "checkpoint-24" / "model.pt")
+    saved = weights(two_ranks / "whole" / "checkpoint-24" / "model.pt")
     assert all(torch.equal(saved[key], first[key]) for key in first)
 
 
-def test_the_records_are_those_of_all_ranks(whole: Path) -> None:
-    run = whole / "whole"
+def test_the_records_are_those_of_all_ranks(two_ranks: Path) -> None:
+    run = two_ranks / "whole"
     records = [json.loads(line) for line in (run / "episode_metrics.jsonl").read_text().splitlines()]
     assert [r["episode"] for r in records] == list(range(1, 25))
     assert [r["rank"] for r in records] == [0, 1] * 12
@@ -91,7 +54,7 @@ def test_the_records_are_those_of_all_ranks(whole: Path) -> None:
     assert len(statistics["kept"]) == 24
 
 
-def test_two_ranks_stop_together_and_go_on_as_if_nothing_had_happened(whole: Path, launcher: Launcher) -> None:
+def test_two_ranks_stop_together_and_go_on_as_if_nothing_had_happened(two_ranks: Path, launcher: Launcher) -> None:
     process = launcher.start("output_dir=parted", *TWO_RANKS)
     records = launcher.directory / "parted" / "episode_metrics.jsonl"
     wait_until(lambda: lines(records) >= 10, process)
@@ -103,9 +66,9 @@ def test_two_ranks_stop_together_and_go_on_as_if_nothing_had_happened(whole: Pat
 
     resumed = launcher.run("output_dir=parted", *TWO_RANKS, "resume=auto")
     assert resumed.returncode == 0, resumed.stdout + resumed.stderr
-    assert metrics(launcher.directory / "parted") == metrics(whole / "whole")
-    assert validations(launcher.directory / "parted") == validations(whole / "whole")
-    ends = [weights(run / "checkpoint-24" / "model.pt") for run in (whole / "whole", launcher.directory / "parted")]
+    assert metrics(launcher.directory / "parted") == metrics(two_ranks / "whole")
+    assert validations(launcher.directory / "parted") == validations(two_ranks / "whole")
+    ends = [weights(run / "checkpoint-24" / "model.pt") for run in (two_ranks / "whole", launcher.directory / "parted")]
     assert all(torch.equal(ends[0][key], ends[1][key]) for key in ends[0])
 
     alone = launcher.run("output_dir=parted", "bptt=4", "resume=auto")

@@ -41,6 +41,12 @@ AT_LEAST_ONE = (
     "trainer.devices",
     "trainer.num_nodes",
     "trainer.cpu_threads",
+    "launcher.local_jobs",
+    "launcher.array_parallelism",
+    "launcher.timeout_min",
+    "launcher.gpus_per_node",
+    "launcher.cpus_per_task",
+    "launcher.mem_gb",
 )
 POSITIVE = (
     "phase.learning_rate",
@@ -57,6 +63,8 @@ POSITIVE = (
     "rollout.step_timeout",
 )
 NOT_NEGATIVE = (
+    "launcher.signal_delay_s",
+    "launcher.max_num_timeout",
     "seed",
     "phase.warmup_steps",
     "phase.weight_decay",

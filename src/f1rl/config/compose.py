@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 ROOT = "config"
 """Name of the root file in ``conf/``."""
+SWEEP_GROUP = "sweep"
+"""Folder of the named sweeps: words of the command line, which no single run has."""
 
 
 @cache
@@ -121,7 +123,7 @@ def _normalise(parsed: Iterable[Override], known: Mapping[str, Sequence[str]]) -
     words, problems = [], []
     for override in parsed:
         word, key = override.input_line, override.key_or_group
-        if override.is_sweep_override():
+        if override.is_sweep_override() or key == SWEEP_GROUP:
             raise UsageError(f"{word!r} asks for several runs; add -m to start them all")
         if override.is_delete() or key.split("/")[0].split(".")[0] == "hydra":
             words.append(word)

@@ -384,6 +384,44 @@ class Logging:
 
 
 @dataclass(frozen=True)
+class Launcher:
+    """What a job of its own gets, in a sweep or from python -m f1rl submit; trainer says how many processes it has."""
+
+    local_jobs: int
+    """hydra/launcher=f1rl_local: jobs of a sweep that run at once on this machine."""
+    array_parallelism: int
+    """SLURM: jobs of a sweep that run at once."""
+    timeout_min: int
+    """SLURM: time limit in minutes."""
+    signal_delay_s: int
+    """SLURM: seconds before the time limit at which a run saves its state, to be queued again."""
+    max_num_timeout: int
+    """SLURM: how often a job is queued again after it saved its state, or was killed."""
+    partition: str | None
+    """SLURM: partition; null means the cluster's default."""
+    account: str | None
+    """SLURM: account that pays; null means the user's default."""
+    qos: str | None
+    """SLURM: quality of service; null means the default."""
+    constraint: str | None
+    """SLURM: features that the machines must have, e.g. a100; null means any."""
+    gpus_per_node: int | None
+    """SLURM: GPUs of each machine, usually as many as trainer.devices; null means none."""
+    cpus_per_task: int | None
+    """SLURM: cores of each training process, its environment workers included; null means the default."""
+    mem_gb: int | None
+    """SLURM: memory of each machine in GB; null means the default."""
+    options: tuple[str, ...]
+    """SLURM: further options of sbatch, e.g. ["exclude=node3"]."""
+    setup: tuple[str, ...]
+    """SLURM: shell lines before the training starts, e.g. module load cuda."""
+    python: str | None
+    """SLURM: command that is Python in the job, e.g. apptainer exec f1rl.sif python; null means this Python."""
+    snapshot: bool
+    """SLURM: run the code as it is at submission, from a copy, and not as it will be when the job starts."""
+
+
+@dataclass(frozen=True)
 class Config:
     """Everything a run is made from."""
 
@@ -423,6 +461,8 @@ class Config:
     """Where episodes come from."""
     trainer: Trainer
     """On which hardware."""
+    launcher: Launcher
+    """What a job of its own gets."""
     logger: Logger
     """Views of the records."""
     logging: Logging

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import shutil
 import time
 import uuid
@@ -23,7 +24,7 @@ from f1rl.records.run_file import RunFile, git_state, versions
 # Keys that may differ between a checkpoint and the run that goes on from it: they change what is written and how fast
 # the data comes, not what is learned.
 _FREE = (
-    "name", "tags", "output_dir", "resume", "overwrite", "logger", "logging", "rollout",
+    "name", "tags", "output_dir", "resume", "overwrite", "launcher", "logger", "logging", "rollout",
     "trainer.cpu_threads", "trainer.detect_anomaly", "trainer.profiler",
     "phase.num_episodes", "phase.save_every", "phase.keep_checkpoints", "phase.log_every",
     "phase.sample_every", "phase.video_every", "phase.val_every", "phase.tokenizer.cache_dir",
@@ -57,6 +58,21 @@ class RunDirectory:
         """What the checkpoint holds of this rank: its position in the data, random states, sums and memory."""
         training = self.checkpoint.training
         return training["others"][self.rank - 1] if self.rank else training
+
+
+def go_on_if_requeued(config: dict[str, Any]) -> dict[str, Any]:
+    """Return ``config`` for the first start of a SLURM job, and for its later starts one that goes on with its own run.
+
+    Whatever the command line said, the run of a job that SLURM started again is neither refused nor deleted.
+    """
+    path = Path(config["output_dir"])
+    if os.environ.get("SLURM_RESTART_COUNT", "0") == "0" or not (path / "run.json").exists():
+        return config
+    if RunFile(path / "run.json").data.get("process", {}).get("slurm_job") != os.environ.get("SLURM_JOB_ID"):
+        return config
+    if list_checkpoints(path) or config["resume"] is None:
+        return {**config, "resume": "auto", "overwrite": False}
+    return {**config, "overwrite": config["resume"] != "auto"}  # it had saved nothing of what it took from elsewhere
 
 
 def open_together(config: dict[str, Any], ranks: Ranks) -> RunDirectory:

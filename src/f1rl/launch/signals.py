@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -64,6 +67,25 @@ class StopSignal:
         if self._name is None or number in STOPPING:
             self._name = signal.Signals(number).name
         sys.stderr.write(f"\n{self._name}: saving and stopping at the end of this step (Ctrl-C again: stop at once)\n")
+
+
+@contextmanager
+def forward_signals(processes: Sequence[subprocess.Popen[bytes]]) -> Iterator[None]:
+    """Pass signals on to ``processes``, which may change meanwhile; a terminal's Ctrl-C reaches them by itself."""
+
+    def forward(number: int, frame: FrameType | None) -> None:
+        for process in processes:
+            process.send_signal(number)
+
+    before = {
+        number: signal.signal(number, signal.SIG_IGN if number == signal.SIGINT else forward)
+        for number in (*STOPPING, *PREEMPTING)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def stopped_by(name: str, where: str) -> F1RLError:

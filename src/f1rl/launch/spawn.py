@@ -11,20 +11,17 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 
 import yaml
 
 from f1rl.config.schema import Config
 from f1rl.config.typed import to_tree
-from f1rl.errors import RankFailed
+from f1rl.errors import ProcessFailed
 from f1rl.launch.outcome import VARIABLE as OUTCOME
 from f1rl.launch.outcome import read_outcome
 from f1rl.launch.place import Place
-from f1rl.launch.signals import PREEMPTING, STOPPING
+from f1rl.launch.signals import forward_signals
 
 _GRACE = 20.0
 """Seconds that the other ranks have to end when one of them has failed."""
@@ -38,7 +35,7 @@ def run_ranks(cfg: Config, size: int) -> None:
     Signals to this process reach all ranks, which agree among themselves when to stop.
 
     Raises:
-        RankFailed: with the exit code of the rank that failed first.
+        ProcessFailed: with the exit code of the rank that failed first.
     """
     tree = to_tree(cfg)
     tree["trainer"]["devices"] = size
@@ -50,11 +47,11 @@ def run_ranks(cfg: Config, size: int) -> None:
         port = _free_port()
         places = [Place(rank, size, rank, size, "127.0.0.1", port) for rank in range(size)]
         ranks = [_start(file, place, dict(environment)) for place in places]
-        with _forward_signals(ranks):
+        with forward_signals(ranks):
             failed = _wait(ranks)
         code = read_outcome(outcome) or failed
     if code:
-        raise RankFailed(code)
+        raise ProcessFailed(f"a training process ended with exit code {code}; its own message is above", code)
 
 
 def _start(file: Path, place: Place, environment: dict[str, str]) -> subprocess.Popen[bytes]:
@@ -71,25 +68,6 @@ def _free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return listener.getsockname()[1]
-
-
-@contextmanager
-def _forward_signals(ranks: list[subprocess.Popen[bytes]]) -> Iterator[None]:
-    """Pass signals on for as long as the context lasts; a terminal's Ctrl-C reaches the ranks by itself."""
-
-    def forward(number: int, frame: FrameType | None) -> None:
-        for rank in ranks:
-            rank.send_signal(number)
-
-    before: Mapping[signal.Signals, object] = {
-        number: signal.signal(number, signal.SIG_IGN if number == signal.SIGINT else forward)
-        for number in (*STOPPING, *PREEMPTING)
-    }
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _wait(ranks: list[subprocess.Popen[bytes]]) -> int:

@@ -23,7 +23,7 @@ from f1rl.errors import ConfigError, EnvironmentFailure, Interrupted, Preempted
 from f1rl.launch.build import build_trainer, env_config, share_cores
 from f1rl.launch.explorer import ExplorerAssembly, open_parents
 from f1rl.launch.recording import record
-from f1rl.launch.rundir import RunDirectory, checkpoint_to_resume, open_together
+from f1rl.launch.rundir import RunDirectory, checkpoint_to_resume, go_on_if_requeued, open_together
 from f1rl.launch.signals import StopSignal
 from f1rl.launch.summary import print_summary
 from f1rl.launch.teacher import TeacherAssembly
@@ -45,7 +45,7 @@ def train(cfg: Config, ranks: Ranks) -> dict[str, Any]:
         F1RLError: of the kind that fits; ``run.json`` says how the run ended in any case.
     """
     with StopSignal() as stop:
-        config = to_tree(cfg)
+        config = go_on_if_requeued(to_tree(cfg))
         _check_machine(cfg)
         console = Console(quiet=not ranks.is_first)
         # A checkpoint that does not fit is refused before a run directory is made or cleared.

@@ -15,7 +15,8 @@ _CLOCK_TOLERANCE = 2.0  # seconds; the system computes a start time from a clock
 def this_process(directory: Path) -> dict[str, Any]:
     """Return what tells this process, writing to ``directory``, from any other: for ``run.json``."""
     started = psutil.Process().create_time()
-    return {"host": socket.gethostname(), "pid": os.getpid(), "started": started, "directory": str(directory.resolve())}
+    process = {"host": socket.gethostname(), "pid": os.getpid(), "started": started}
+    return {**process, "directory": str(directory.resolve()), "slurm_job": os.environ.get("SLURM_JOB_ID")}
 
 
 def is_here(process: dict[str, Any]) -> bool:

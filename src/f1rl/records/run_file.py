@@ -13,6 +13,8 @@ from typing import Any
 from f1rl.errors import ConfigError
 from f1rl.records.files import write_json
 
+SNAPSHOT_FILE = "snapshot.json"
+"""Beside the code of a submitted job: the state of the checkout that it was copied from."""
 _PACKAGES = ("f1rl", "torch", "lightning", "mani_skill", "sapien", "transformers", "diffusers", "numpy", "hydra-core")
 
 
@@ -61,7 +63,13 @@ def versions() -> dict[str, str]:
 
 
 def git_state(directory: Path) -> dict[str, Any] | None:
-    """Return commit and cleanliness of the checkout that holds ``directory``; None outside a checkout."""
+    """Return commit and cleanliness of the checkout that holds ``directory``; None outside a checkout.
+
+    For a copy made at submission they are those of the checkout it was made from.
+    """
+    snapshot = directory / SNAPSHOT_FILE
+    if snapshot.exists():
+        return json.loads(snapshot.read_text())["git"]
 
     def git(*arguments: str) -> str:
         command = ["git", "-C", str(directory), *arguments]

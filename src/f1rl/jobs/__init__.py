@@ -1,0 +1,3 @@
+"""From checked configurations to runs in other processes: on this machine, a few at once, or on a SLURM cluster."""
+
+from __future__ import annotations

@@ -1,0 +1,58 @@
+"""Wait for SLURM jobs and tell how each of them ended, as soon as it has."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from f1rl.config.schema import Config
+from f1rl.errors import Interrupted
+from f1rl.jobs.job import Job, Outcome
+from f1rl.jobs.slurm import Submission, Submitted, show
+from f1rl.jobs.states import JobState, ask
+
+_FIRST, _LONGEST = 1.0, 30.0
+"""Seconds between two questions to SLURM: few at the beginning, when much goes wrong, and more later."""
+
+
+def wait_for(submitted: Sequence[Submitted]) -> Iterator[Outcome]:
+    """Yield the outcome of each job when it has ended.
+
+    A job that SLURM or its own batch script queues again may look ended for a moment, so an end that is not a
+    completion counts only if it is seen twice.
+    """
+    waiting = {each.id: each for each in submitted}
+    before: dict[str, JobState] = {}
+    pause = _FIRST
+    while waiting:
+        time.sleep(pause)
+        pause = min(1.1 * pause, _LONGEST)
+        now = ask(waiting)
+        for name, state in now.items():
+            if state.has_ended and (state.state == "COMPLETED" or before.get(name) == state):
+                each = waiting.pop(name)
+                yield Outcome(each.job, state.state, state.exit_code, state.seconds, each.log, each.id)
+        before = now
+
+
+def submit_sweep(jobs: Sequence[Job], cfg: Config, folder: Path, *, wait: bool, dry_run: bool) -> Iterator[Outcome]:
+    """Submit ``jobs`` together; if ``wait``, yield the outcome of each when it has ended.
+
+    Raises:
+        Interrupted: the user waits no longer; the jobs go on.
+    """
+    submission = Submission(jobs, cfg, folder)
+    if dry_run:
+        print(submission.text())
+        return
+    submitted = submission.submit()
+    for each in submitted:
+        show(each)
+    if not wait:
+        return
+    try:
+        yield from wait_for(submitted)
+    except KeyboardInterrupt as error:
+        ids = sorted({each.id.partition("_")[0] for each in submitted})
+        raise Interrupted(f"no longer waiting; the jobs go on. scancel {' '.join(ids)} stops them") from error

@@ -1,0 +1,96 @@
+"""What the tests on a real SLURM cluster share: its start, questions to it, and jobs that misbehave on purpose."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from e2e_support import DEADLINE, SHORT
+
+LIMITS = ("launcher.timeout_min=15", "launcher.cpus_per_task=1", "launcher.mem_gb=4", "logger=none")
+
+# Python imports sitecustomize in every process: like this a job does what $MISBEHAVE says, or what its own name says.
+MISBEHAVE = '''
+import os, time
+
+def hold(batches, *, heed_signals):
+    """Stop training after some batches, so that there is time to interrupt the job; at a signal, go on."""
+    from f1rl.launch import training
+    import lightning
+    class Hold(lightning.Callback):
+        def on_train_batch_end(self, trainer, module, outputs, batch, index):
+            (checkpoints,) = [each for each in trainer.callbacks if hasattr(each, "_stop_requested")]
+            deadline = time.monotonic() + (900 if index >= batches else 0)
+            while time.monotonic() < deadline and not (heed_signals and checkpoints._stop_requested()):
+                time.sleep(0.1)
+    fit = training._fit
+    training._fit = lambda *arguments: fit(*arguments[:-1], [Hold(), *arguments[-1]])
+
+def behave(cfg, how):
+    from f1rl import errors
+    if how == "config":
+        raise errors.ConfigError("this configuration is wrong")
+    if how == "second" and os.environ["SLURM_PROCID"] == "1":
+        raise ValueError("a fault in the second rank")
+    if how == "held" and "SLURM_RESTART_COUNT" not in os.environ:
+        hold(8, heed_signals=True)
+    if how in ("late", "cancelled"):
+        hold(0, heed_signals=False)
+
+if "SLURM_STEP_ID" in os.environ:
+    import f1rl.launch.run as launch
+    train = launch.run
+    def run(cfg):
+        behave(cfg, os.environ.get("MISBEHAVE", cfg.name))
+        return train(cfg)
+    launch.run = run
+'''
+
+
+def misbehaving(folder: Path, how: str | None = None) -> dict[str, str]:
+    """Return variables with which jobs are submitted that do ``how``, or what their ``name`` says."""
+    (folder / "sitecustomize.py").write_text(MISBEHAVE)
+    path = os.pathsep.join(filter(None, [str(folder), os.environ.get("PYTHONPATH", "")]))
+    return {"PYTHONPATH": path} | ({} if how is None else {"MISBEHAVE": how})
+
+
+def short(cache: Path, *overrides: str) -> list[str]:
+    """Return the words of the short preset for a job of one minute's work and little memory."""
+    return [*SHORT, f"phase.tokenizer.cache_dir={cache}", *LIMITS, *overrides]
+
+
+def job_ids(said: str) -> list[str]:
+    """Return the numbers that ``python -m f1rl submit`` printed."""
+    return [line.split()[2].rstrip(":") for line in said.splitlines() if line.startswith("SLURM job ")]
+
+
+def ask(*command: str) -> str:
+    """Return what a command of SLURM answers."""
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.strip()
+
+
+def accounts(job: str) -> dict[str, tuple[str, str]]:
+    """Return state and exit code of a job, or of each task of an array, by sacct."""
+    lines = ask("sacct", "-X", "-n", "-P", "-o", "JobID,State,ExitCode", "-j", job).splitlines()
+    rows = (line.split("|") for line in lines)
+    return {name: (state.split()[0], code) for name, state, code in rows}
+
+
+def wait_until(condition: Callable[[], bool], what: str) -> None:
+    """Wait for ``condition``, long enough for a busy machine."""
+    deadline = time.monotonic() + DEADLINE
+    while not condition():
+        assert time.monotonic() < deadline, f"waited in vain for {what}; {ask('squeue')}"
+        time.sleep(0.5)
+
+
+def wait_for_end(*jobs: str) -> None:
+    """Wait until SLURM's accounts have the end of every job."""
+    going = ("PENDING", "RUNNING", "REQUEUED", "COMPLETING")
+    wait_until(
+        lambda: all(states and all(s not in going for s, _ in states.values()) for states in map(accounts, jobs)),
+        f"the end of {', '.join(jobs)}",
+    )
