@@ -330,6 +330,11 @@ def _ranks(config: Config) -> Iterator[str]:
     trainer, phase = config.trainer, config.phase
     if trainer.devices == "auto" or (ranks := trainer.devices * trainer.num_nodes) < 2:
         return
+    if config.env.id == "maniskill":
+        yield (
+            "env=maniskill needs trainer.devices=1 and trainer.num_nodes=1: its episodes may end early, and a process "
+            "with fewer steps would keep the others waiting"
+        )
     if phase.num_episodes % (phase.batch_size * ranks):
         yield (
             "phase.num_episodes must be a multiple of phase.batch_size x trainer.devices x trainer.num_nodes, so that "
