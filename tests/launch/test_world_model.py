@@ -12,11 +12,12 @@ from safetensors.torch import save_file
 
 import published_f1
 from env_configs import toy
+from f1rl.checkpoint import load_model_weights, own_state
 from f1rl.config.compose import compose
 from f1rl.config.schema import Config
 from f1rl.config.typed import to_tree
 from f1rl.errors import CheckpointError
-from f1rl.launch.world_model import build_world_model, require_sense
+from f1rl.launch.world_model import build_world_model, require_sense, world_model_to_fill
 from f1rl.models.config import ModelConfig
 from f1rl.models.f1 import F1Model
 from f1rl.models.tokenizer import FrameTokenizer
@@ -60,6 +61,16 @@ def test_weights_that_do_are_taken(config: Config) -> None:
     model.frames.head.weight.data *= 0
     model.frames.head.bias.data *= 0
     require_sense(config, model, [episode_of(model)])
+
+
+def test_with_adapters_a_checkpoint_is_put_on_top_of_the_files(config: Config) -> None:
+    adapted = replace(config, model=replace(config.model, lora=replace(config.model.lora, r=2)))
+    model = build_world_model(adapted, no_training, resumed=False)
+    model.frames.head.weight.data += 1
+    again = world_model_to_fill(adapted)
+    load_model_weights(again, own_state(model), Path("checkpoint-1"))
+    state = again.state_dict()
+    assert all(torch.equal(tensor, state[name]) for name, tensor in model.state_dict().items())
 
 
 def test_a_resumed_run_needs_none_of_the_files(config: Config) -> None:

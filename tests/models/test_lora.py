@@ -140,6 +140,10 @@ def test_a_base_in_half_precision_is_the_same_base(make_adapted, random_inputs):
     with torch.autocast("cpu", torch.bfloat16):
         fresh = logits_of(make_adapted(replace(LORA, base_dtype="bfloat16")), inputs)
     assert (fresh - exact).abs().mean() < 0.05 * exact.std()
+    # Evaluations and explorers run outside of a trainer's mixed precision.
+    plain = logits_of(make_adapted(replace(LORA, base_dtype="bfloat16")), inputs)
+    assert plain.dtype == torch.float32
+    assert (plain - exact).abs().mean() < 0.05 * exact.std()
 
 
 def test_merged_it_computes_the_same_without_adapters(make_model, make_adapted, random_inputs):

@@ -19,7 +19,9 @@ MIX = ReplayMix(buffer_size=6, fresh_fraction=0.5, random_fraction=0.25, streams
 def episode(number: int) -> TokenizedEpisode:
     image = np.full((3, 2, 3, 4, 4), number % 256, np.uint8)
     arrays = (image, np.zeros((3, 32), np.float32), np.zeros((2, 32), np.float32), np.zeros(2, np.float32))
-    whole = Episode(EpisodeRequest(number, number, 0), *arrays, terminated=False, truncated=True, info={"contacts": 1.0})
+    whole = Episode(
+        EpisodeRequest(number, number, 0), *arrays, terminated=False, truncated=True, info={"contacts": 1.0}
+    )
     return TokenizedEpisode(whole, np.full((3, 4), number, np.int16))
 
 
@@ -41,7 +43,8 @@ def test_shares_are_as_asked_for(buffer: ReplayBuffer) -> None:
     drawn = [buffer.get(index).index for index in range(4000)]
     counts = Counter("random" if n >= 100 else "fresh" if n >= 5 else "old" for n in drawn)
     assert counts["random"] / 4000 == pytest.approx(0.25, abs=0.03)
-    assert counts["fresh"] / 4000 == pytest.approx(0.5 + 0.25 * 2 / 6, abs=0.03)  # the rest comes from all that are kept
+    # The rest comes from all that are kept.
+    assert counts["fresh"] / 4000 == pytest.approx(0.5 + 0.25 * 2 / 6, abs=0.03)
     assert 0 not in drawn  # the oldest made room
 
 

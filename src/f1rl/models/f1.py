@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -205,7 +205,8 @@ class F1Model(nn.Module):
         history = inputs.token_history.flatten(0, 1)
         latents = self.tokenizer.latent(history.flatten(0, 1)).unflatten(0, history.shape[:2])
         past, start = self.frames.history(self.tokenizer, history, latents)
-        cache, pooled = self._prefix(inputs.image.flatten(0, 1), past)
+        with self._precision():
+            cache, pooled = self._prefix(inputs.image.flatten(0, 1), past)
         features = torch.cat([pooled.unflatten(0, (batch, steps)), inputs.state, inputs.prev_action], dim=-1)
         recalled, memory = self.memory(features, inputs.is_first, memory, backprop=self.memory_backprop)
         last = self.tokenizer.pooled_scales(latents[:, -1])
@@ -262,5 +263,14 @@ class F1Model(nn.Module):
         prefix = cache[0][0].shape[2] - begin
         mask = F.pad(block[None, :end] <= block[begin:end, None], (prefix, 0), value=True)
         places = prefix + self.suffix_place[begin:end]
-        (hidden,), cache = joint_attention([self.gen], [tokens], cache, mask, places)
+        with self._precision():
+            (hidden,), cache = joint_attention([self.gen], [tokens], cache, mask, places)
         return hidden, cache
+
+    def _precision(self) -> AbstractContextManager:
+        """Return a context in which experts kept in bfloat16 take other inputs, also where a trainer gives none."""
+        kept = {expert.norm.weight.dtype for expert in (self.vlm.language_model, self.gen)}
+        device = self.suffix_block.device.type
+        if torch.bfloat16 in kept and not torch.is_autocast_enabled(device):
+            return torch.autocast(device, torch.bfloat16)
+        return nullcontext()
