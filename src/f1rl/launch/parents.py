@@ -14,7 +14,12 @@ from f1rl.records.differences import differences, flatten, table
 _KEYS = {"teacher": "phase.teacher_path", "student": "phase.student_checkpoint"}
 _SHARED = ("model", "embodiment", "control", "camera", "env.id", "env.task", "env.variant", "env.control_freq")
 """Keys of the configuration in which a parent and its child must agree: what pictures, states and actions mean."""
-_OWN = {"teacher": ("model.act",), "student": ()}
+_HOW = tuple(
+    f"model.{key}"
+    for key in ("ema", "lr_ratios", "activation_checkpointing", "prefix_cache", "compile", "weights.source")
+)
+"""Keys of the model that say how it is trained, and from what, not what it is."""
+_OWN = {"teacher": ("model.act", *_HOW), "student": _HOW}
 """Among them, those that a parent of each kind does not use."""
 _ACTING = ("policy",)
 """Keys in which a student and what goes on with its explorer must agree besides."""

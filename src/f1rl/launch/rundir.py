@@ -28,6 +28,8 @@ _FREE = (
     "trainer.cpu_threads", "trainer.detect_anomaly", "trainer.profiler",
     "phase.num_episodes", "phase.save_every", "phase.keep_checkpoints", "phase.log_every",
     "phase.sample_every", "phase.video_every", "phase.val_every", "phase.tokenizer.cache_dir",
+    "model.activation_checkpointing", "model.prefix_cache", "model.compile",
+    "model.weights.source",  # adapters know the weights that they belong to
 )  # fmt: skip
 # Among them, keys that decide which episodes are trained on. Datasets may move: their contents are compared instead.
 _BOUND = ("rollout.online_fraction", "rollout.dataset_weights")
