@@ -57,6 +57,13 @@ def test_devices_must_be_counted_before_the_job_runs(tmp_path: Path) -> None:
         submission(tmp_path, "env=toy", "trainer.devices=auto")
 
 
+def test_an_array_gives_all_jobs_the_same(tmp_path: Path) -> None:
+    configs = [compose(["env=toy", f"launcher.mem_gb={size}"]) for size in (8, 16)]
+    jobs = [Job(str(number), to_tree(config)) for number, config in enumerate(configs)]
+    with pytest.raises(ConfigError, match="jobs get equal resources"):
+        Submission(jobs, configs[0], tmp_path)
+
+
 def test_without_slurm_nothing_is_submitted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(EnvironmentFailure, match=r"SLURM does not take the job: .*sbatch"):

@@ -37,6 +37,10 @@ def test_a_batch_scripts_own_process_is_alone() -> None:
     assert find_place({"SLURM_JOB_ID": "7", "SLURM_PROCID": "0", "SLURM_LOCALID": "0", "SLURM_NTASKS": "4"}) is None
 
 
+def test_a_shell_that_srun_opened_is_no_rank() -> None:
+    assert find_place(SRUN | {"SLURM_STEP_NUM_TASKS": "1", "SLURM_STEP_TASKS_PER_NODE": "1"}) is None
+
+
 @pytest.mark.parametrize("nodes", ["node1", "node1,node2", "node[1-2]", "node[1,3-4]"])
 def test_the_ranks_meet_on_the_first_node(nodes: str) -> None:
     assert find_place(SRUN | {"SLURM_STEP_NODELIST": nodes}).address == "node1"

@@ -9,15 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from submitit import SlurmExecutor
-from submitit.core.utils import FailedJobError, FailedSubmissionError
-
 from f1rl.config.schema import Config
 from f1rl.errors import ConfigError, EnvironmentFailure
 from f1rl.jobs.batch_script import after, before
 from f1rl.jobs.job import Job
 from f1rl.jobs.snapshot import TASK_PROLOG, take_snapshot
 from f1rl.jobs.task import RunTask
+
+try:
+    from submitit import SlurmExecutor
+    from submitit.core.utils import FailedJobError, FailedSubmissionError
+except ImportError as missing:
+    raise EnvironmentFailure(f"submitting to SLURM needs submitit ({missing}): pip install 'f1rl[slurm]'") from missing
 
 _OUTER = ("SLURM_", "SBATCH_", "SRUN_", "SUBMITIT_")
 """Variables of a job that submits another: sbatch would take them for its own options."""
@@ -52,8 +55,10 @@ class Submission:
             after_ok: SLURM jobs that must have completed before these may start.
 
         Raises:
-            ConfigError: ``trainer.devices`` is not a number, or an option of ``launcher`` is not understood.
+            ConfigError: ``trainer.devices`` is not a number, an option of ``launcher`` is not understood, or the jobs
+                ask for different resources.
         """
+        _require_equal_resources(jobs)
         self._jobs, self._cfg, self.folder = jobs, cfg, folder.absolute()
         self._executor = _Executor(self.folder, max_num_timeout=0, python=cfg.launcher.python)
         self._executor.update_parameters(**self._parameters(after_ok))
@@ -134,6 +139,18 @@ class _Executor(SlurmExecutor):
     def affinity(cls) -> int:
         """Return that this executor can be made."""
         return 1
+
+
+def _require_equal_resources(jobs: Sequence[Job]) -> None:
+    """Refuse jobs that one array cannot hold: SLURM gives all of its tasks the same."""
+    asked = [
+        (job.config["launcher"], *(job.config["trainer"][key] for key in ("devices", "num_nodes"))) for job in jobs
+    ]
+    if any(each != asked[0] for each in asked):
+        raise ConfigError(
+            "a sweep is one array, whose jobs get equal resources: launcher.*, trainer.devices and trainer.num_nodes "
+            "cannot be swept; submit one sweep for each value"
+        )
 
 
 def _options(options: Sequence[str]) -> dict[str, Any]:

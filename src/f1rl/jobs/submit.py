@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import time
+import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
-from f1rl.config.compose import compose, groups, parse
+from f1rl.config.compose import compose, parse
 from f1rl.config.schema import Config
 from f1rl.config.typed import suggest, to_tree
 from f1rl.errors import ConfigError, ProcessFailed, UsageError
@@ -104,8 +105,6 @@ def _pipeline(overrides: Sequence[str]) -> list[Config]:
         raise UsageError(f"{', '.join(sorted(taken))} cannot be given for a pipeline: its phases differ in that")
     configs: list[Config] = []
     for phase, key in PIPELINE.items():
-        if phase not in groups()["phase"]:
-            raise ConfigError(f"the group phase has no {phase} yet; submit the phases that there are one by one")
         parent = [f"{key}={configs[-1].output_dir}"] if key else []
         configs.append(compose([f"phase={phase}", *overrides, *parent]))
     return configs
@@ -117,7 +116,7 @@ def _job(cfg: Config) -> Job:
 
 def _folder(cfg: Config) -> Path:
     """Return a new folder for the files of a submission."""
-    return Path("slurm") / f"{time.strftime('%Y-%m-%d_%H-%M-%S')}_{cfg.name}"
+    return Path("slurm") / f"{time.strftime('%Y-%m-%d_%H-%M-%S')}_{cfg.name}_{uuid.uuid4().hex[:4]}"
 
 
 def _refuse_other_run(cfg: Config) -> None:

@@ -67,6 +67,8 @@ def _torchrun(env: Mapping[str, str]) -> Place | None:
 def _srun(env: Mapping[str, str]) -> Place | None:
     if not env.get("SLURM_STEP_ID", "").isdigit() or "SLURM_PROCID" not in env:
         return None  # a batch script's own processes are no step
+    if env["SLURM_STEP_NUM_TASKS"] == "1":
+        return None  # alone, or in a shell that srun opened: if the run has several ranks, they are started from here
     first = _FIRST_HOST.match(env["SLURM_STEP_NODELIST"])
     number = int(env["SLURM_JOB_ID"]) + 31 * int(env["SLURM_STEP_ID"])
     return Place(
