@@ -26,7 +26,7 @@ _PIPE = 200  # columns where nobody's terminal sets a limit
 _WIDE = 110  # columns from which on a run's parents have one of their own
 _COLOURS = {
     "training": "green", "starting": "green", "done": "default", "log": "default", "interrupted": "yellow",
-    "unknown": "yellow", "failed": "red", "dead": "red",
+    "preempted": "yellow", "unknown": "yellow", "failed": "red", "dead": "red",
 }  # fmt: skip
 
 

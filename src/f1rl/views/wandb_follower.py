@@ -76,7 +76,7 @@ def follow(wandb: ModuleType, run: Path, news: SegmentNews, ended: threading.Eve
         for row in tables.pictures(rows, media, last=last):
             shown.log(row)
     status = read_json(run / RUN_FILE).get("status")
-    shown.finish(exit_code=0 if status in ("done", "interrupted") else 1)
+    shown.finish(exit_code=0 if status in ("done", "interrupted", "preempted") else 1)
 
 
 def identity(run: Path) -> dict[str, Any]:
