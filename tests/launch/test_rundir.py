@@ -11,7 +11,7 @@ import pytest
 
 from f1rl.checkpoint import Checkpoint, save_checkpoint
 from f1rl.errors import CheckpointError, ConfigError, EnvironmentFailure
-from f1rl.launch.rundir import RunDirectory
+from f1rl.launch.rundir import RunDirectory, go_on_if_requeued
 from f1rl.launch.rundir import open_run as open_and_hold
 
 
@@ -124,3 +124,31 @@ def test_another_runs_checkpoint_does_not_touch_the_run_in_output_dir(tmp_path: 
     assert (tmp_path / "b" / "run.json").read_bytes() == before
     fork = open_run(_config(tmp_path / "c", resume=str(tmp_path / "a" / "checkpoint-4")))
     assert fork.file.data["parents"] == [str(tmp_path / "a" / "checkpoint-4")]
+
+
+def test_a_job_that_slurm_started_again_goes_on_with_its_own_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    config = _config(tmp_path / "run", overwrite=True)
+    assert go_on_if_requeued(config) == config
+    open_run(config)
+    assert go_on_if_requeued(config) == config  # not started again: another run of the same job
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
+    assert go_on_if_requeued(config) == config | {"resume": "auto", "overwrite": False}
+    monkeypatch.setenv("SLURM_JOB_ID", "8")
+    assert go_on_if_requeued(config) == config  # another job's run is refused, or deleted, as the command line says
+
+
+def test_a_fork_that_was_started_again_before_it_saved_begins_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    parent = _config(tmp_path / "a")
+    _save(tmp_path / "a" / "checkpoint-4", parent)
+    fork = _config(tmp_path / "b", resume=str(tmp_path / "a" / "checkpoint-4"))
+    open_run(fork)
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
+    assert open_run(go_on_if_requeued(fork)).file.data["parents"] == [str(tmp_path / "a" / "checkpoint-4")]
+    _save(tmp_path / "b" / "checkpoint-8", fork)
+    assert go_on_if_requeued(fork)["resume"] == "auto"
