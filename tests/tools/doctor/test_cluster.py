@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -24,8 +25,9 @@ def test_without_slurm_the_row_is_quiet(tmp_path: object, monkeypatch: pytest.Mo
     assert cluster.slurm().status is Status.NONE
 
 
-def test_a_part_of_slurm_is_not_enough(command: Put) -> None:
+def test_a_part_of_slurm_is_not_enough(command: Put, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     command("sbatch", "exit 0")
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))  # without the system's own, which may have SLURM
     result = cluster.slurm()
     assert result.status is Status.WARN
     assert result.detail == "scontrol and sinfo not found"
