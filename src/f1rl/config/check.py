@@ -317,11 +317,6 @@ def _processes(config: Config) -> Iterator[str]:
     single = trainer.devices == 1 and trainer.num_nodes == 1
     if trainer.strategy == "ddp" and single:
         yield "trainer.strategy=ddp needs trainer.devices or trainer.num_nodes above 1; one process uses strategy=auto"
-    lora = config.model.lora
-    if lora.r > 0 and lora.base_dtype == "bfloat16" and trainer.precision != "bf16-mixed":
-        yield f"model.lora.base_dtype=bfloat16 needs trainer.precision=bf16-mixed; got {trainer.precision}"
-    if lora.r > 0 and lora.load_in_4bit and (trainer.accelerator == "cpu" or trainer.precision != "bf16-mixed"):
-        yield "model.lora.load_in_4bit=true needs a GPU and trainer.precision=bf16-mixed"
     if trainer.precision == "16-mixed" and trainer.accelerator == "cpu":
         yield "trainer.precision=16-mixed needs a GPU; use 32-true or bf16-mixed with trainer.accelerator=cpu"
 

@@ -186,9 +186,9 @@ class LoraConfig:
     modules_to_save: tuple[str, ...]
     """Parts of the world model that are trained in full beside the adapters."""
     base_dtype: Literal["float32", "bfloat16"]
-    """Precision in which the frozen experts are kept; bfloat16 needs trainer.precision=bf16-mixed."""
+    """Precision in which the frozen experts are kept, and then also compute."""
     load_in_4bit: bool
-    """Keep the linear layers of the frozen experts in 4 bits (QLoRA); needs bitsandbytes and a GPU."""
+    """Keep the linear layers of the frozen experts in 4 bits (QLoRA); needs bitsandbytes."""
 
 
 @dataclass(frozen=True)

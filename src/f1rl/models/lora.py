@@ -10,16 +10,17 @@ import hashlib
 import importlib.util
 from collections.abc import Collection
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
-from peft import LoraConfig as PeftConfig
-from peft import inject_adapter_in_model
-from peft.tuners.tuners_utils import BaseTunerLayer
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from f1rl.errors import ConfigError
 from f1rl.models.config import LoraConfig
+
+if TYPE_CHECKING:
+    import peft
 
 ADAPTER = "default"
 """Name that peft gives to the only adapter."""
@@ -67,11 +68,13 @@ def add_adapters(model: nn.Module, config: LoraConfig, given: Collection[str]) -
         ConfigError: the configuration names something that the model does not have, or 4-bit weights need a package
             that is missing.
     """
+    import peft  # here, because it takes most of a second that runs without adapters need not wait
+
     names = adapted_names(model, config)
     fingerprint = digest({name: tensor for name, tensor in model.state_dict().items() if name in given})
     if config.load_in_4bit:
         _quantise(model, config.modules_to_save)
-    inject_adapter_in_model(_peft_config(config, names), model, adapter_name=ADAPTER)
+    peft.inject_adapter_in_model(_peft_config(config, names), model, adapter_name=ADAPTER)
     for name, parameter in model.named_parameters():
         in_full = name.split(".")[0] in config.modules_to_save
         parameter.requires_grad_(in_full or ".lora_" in name)
@@ -81,8 +84,10 @@ def add_adapters(model: nn.Module, config: LoraConfig, given: Collection[str]) -
     model.elsewhere = frozen_names(model, given)
 
 
-def _peft_config(config: LoraConfig, names: Collection[str]) -> PeftConfig:
-    return PeftConfig(
+def _peft_config(config: LoraConfig, names: Collection[str]) -> peft.LoraConfig:
+    import peft
+
+    return peft.LoraConfig(
         r=config.r,
         lora_alpha=config.lora_alpha,
         lora_dropout=config.lora_dropout,
@@ -111,13 +116,19 @@ def digest(tensors: dict[str, Tensor]) -> Tensor:
 @torch.no_grad()
 def merge_adapters(model: nn.Module) -> None:
     """Add the adapters to the weights that they belong to, and remove them, in place."""
-    for name, module in list(model.named_modules()):
-        if isinstance(module, BaseTunerLayer):
-            module.merge(safe_merge=True)
-            model.set_submodule(name, module.get_base_layer())
+    for name in _adapted_layers(model):
+        layer = model.get_submodule(name)
+        layer.merge(safe_merge=True)
+        model.set_submodule(name, layer.get_base_layer())
     if hasattr(model, FINGERPRINT):
         delattr(model, FINGERPRINT)
     model.elsewhere = frozenset()
+
+
+def _adapted_layers(model: nn.Module) -> list[str]:
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    return [name for name, module in model.named_modules() if isinstance(module, BaseTunerLayer)]
 
 
 def save_adapter(model: nn.Module, config: LoraConfig, folder: Path) -> None:
@@ -129,8 +140,7 @@ def save_adapter(model: nn.Module, config: LoraConfig, folder: Path) -> None:
         folder: new; receives ``adapter_config.json``, ``adapter_model.safetensors`` and ``modules.safetensors``.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    adapted = [name for name, module in model.named_modules() if isinstance(module, BaseTunerLayer)]
-    _peft_config(config, adapted).save_pretrained(folder)
+    _peft_config(config, _adapted_layers(model)).save_pretrained(folder)
     adapters, modules = {}, {}
     for name, parameter in model.named_parameters():
         value = parameter.detach().contiguous()
@@ -143,15 +153,14 @@ def save_adapter(model: nn.Module, config: LoraConfig, folder: Path) -> None:
 
 
 def _quantise(model: nn.Module, but: Collection[str]) -> None:
-    """Replace the experts' linear layers by ones with 4-bit weights, which are rounded when they move to a GPU.
+    """Replace the experts' linear layers by ones with 4-bit weights, which are rounded when they first go to a device.
 
     Raises:
         ConfigError: ``bitsandbytes`` is not installed.
     """
     if importlib.util.find_spec("bitsandbytes") is None:
         raise ConfigError(
-            "model.lora.load_in_4bit=true needs the package bitsandbytes, and a GPU: pip install 'f1rl[qlora]', or set "
-            "it to false"
+            "model.lora.load_in_4bit=true needs the package bitsandbytes: pip install 'f1rl[qlora]', or set it to false"
         )
     import bitsandbytes
 
