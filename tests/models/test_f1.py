@@ -7,6 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
 
+from f1rl.errors import ConfigError
 from f1rl.models.config import ModelConfig, PromptConfig
 from f1rl.models.experts import prompt_tokens
 from f1rl.models.f1 import F1Model
@@ -217,6 +218,8 @@ def test_prompt_is_spelled_in_bytes_or_by_a_pretrained_tokenizer(tmp_path):
     words.pre_tokenizer = pre_tokenizers.Whitespace()
     PreTrainedTokenizerFast(tokenizer_object=words, unk_token="[UNK]").save_pretrained(tmp_path)
     assert prompt_tokens(PromptConfig("go", str(tmp_path))).tolist() == [5]
+    with pytest.raises(ConfigError, match=r"model\.prompt\.tokenizer=.*nothing cannot be had(.|\n)*with null"):
+        prompt_tokens(PromptConfig("go", str(tmp_path / "nothing")))
 
 
 def test_the_model_learns_what_an_action_does(make_model, random_inputs):

@@ -4,8 +4,17 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from transformers import AutoTokenizer, GemmaConfig, GemmaModel, PaliGemmaConfig, PaliGemmaModel, SiglipVisionConfig
+from transformers import (
+    AutoTokenizer,
+    GemmaConfig,
+    GemmaModel,
+    PaliGemmaConfig,
+    PaliGemmaModel,
+    PreTrainedTokenizerBase,
+    SiglipVisionConfig,
+)
 
+from f1rl.errors import ConfigError
 from f1rl.models.config import AttentionConfig, ModelConfig, PromptConfig
 
 _BYTE_OFFSET = 3
@@ -45,11 +54,26 @@ def build_expert(attention: AttentionConfig, width: int, mlp_width: int) -> Gemm
 
 
 def prompt_tokens(prompt: PromptConfig) -> Tensor:
-    """Return the token ids ``int64 [P]`` of the prompt, with a begin token and F1's closing line break."""
+    """Return the token ids ``int64 [P]`` of the prompt, with a begin token and F1's closing line break.
+
+    Raises:
+        ConfigError: the pretrained tokenizer is neither on this disk nor given by the hub.
+    """
     text = prompt.text + "\n"
     if prompt.tokenizer is not None:
-        return torch.tensor(AutoTokenizer.from_pretrained(prompt.tokenizer)(text)["input_ids"])
+        return torch.tensor(_pretrained_tokenizer(prompt.tokenizer)(text)["input_ids"])
     return torch.tensor([_BEGIN] + [byte + _BYTE_OFFSET for byte in text.encode()])
+
+
+def _pretrained_tokenizer(name: str) -> PreTrainedTokenizerBase:
+    try:
+        return AutoTokenizer.from_pretrained(name)
+    except (OSError, ValueError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ConfigError(
+            f"model.prompt.tokenizer={name} cannot be had: {reason} Download its folder and name that (the hub "
+            "gives PaliGemma's to those who accept its terms), or spell the prompt in bytes with null"
+        ) from error
 
 
 def _gemma_config(attention: AttentionConfig, width: int, mlp_width: int, vocab_size: int) -> GemmaConfig:
