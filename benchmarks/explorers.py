@@ -136,8 +136,8 @@ def collect(run: Path, lengths: Lengths) -> tuple[Config, F1Model, dict[str, lis
     """Let the student and chance play the same seeds, to train on and to judge by."""
     assembly, module, cfg = open_student(run, run / "comparison")
     try:
-        chance = RandomPlayer(assembly.data.spec)
-        players = {"student": module.sample, "chance": lambda streams: module.watch(streams, chance)}
+        spec = assembly.data.spec
+        players = {"student": module.sample, "chance": lambda streams: module.watch(streams, RandomPlayer(spec))}
         found = {}
         for name, play in players.items():
             for split, count in (("random", lengths.data), ("held_out", 2 * lengths.held_out)):

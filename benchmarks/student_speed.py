@@ -14,6 +14,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,8 @@ from f1rl.launch.build import env_config
 from f1rl.launch.explorer import build_explorer_data
 from f1rl.rollout.seeds import episode_requests
 from f1rl_envs.actions import RandomActions
+from f1rl_envs.spec import EpisodeRequest
+from f1rl_envs.vector.interface import VectorEnv
 
 _TEACHER = (
     "phase.num_episodes=8",
@@ -46,24 +50,33 @@ def run(phase: str, directory: Path, *overrides: str) -> Path:
 def scenes_alone(episodes: int, directory: Path, overrides: list[str]) -> float:
     """Return control steps per second of the student's scenes with random actions, resets included."""
     cfg = compose(["phase=student", "env=franka", *overrides])
+    request, size = episode_requests(0, "random", 1), cfg.phase.batch_size
     data = build_explorer_data(cfg, env_config(cfg), directory)
-    request, spec, count = episode_requests(0, "random", 1), data.spec, cfg.phase.batch_size
     try:
-        started = 0.0
-        for first in range(-count, episodes, count):  # the first round warms up
-            if first == 0:
-                started = time.perf_counter()
-            requests = [request(first + count + scene) for scene in range(count)]
-            data.env.reset(requests)
-            actions = [RandomActions(spec, one.seed) for one in requests]
-            given = np.zeros((count, len(spec.action_mask)), np.float32)
-            for _ in range(spec.max_steps):
-                for scene, one in enumerate(actions):
-                    one.sample(given[scene])
-                data.env.step(given)
-        return -(-episodes // count) * count * spec.max_steps / (time.perf_counter() - started)
+        with ThreadPoolExecutor(len(data.envs)) as threads:
+            shares = [
+                [request(size + index) for index in range(episodes)][i :: len(data.envs)] for i in range(len(data.envs))
+            ]
+            list(threads.map(play, data.envs, [[request(index) for index in range(env.num_envs)] for env in data.envs]))
+            started = time.perf_counter()
+            list(threads.map(play, data.envs, shares))
+            return episodes * cfg.env.max_steps / (time.perf_counter() - started)
     finally:
         data.close()
+
+
+def play(env: VectorEnv, requests: Sequence[EpisodeRequest]) -> None:
+    """Play ``requests`` with random actions, as many at a time as there are scenes."""
+    spec, count = env.env_spec, env.num_envs
+    for first in range(0, len(requests), count):
+        some = [*requests[first : first + count], *requests[:count]][:count]
+        env.reset(some)
+        actions = [RandomActions(spec, one.seed) for one in some]
+        given = np.zeros((count, len(spec.action_mask)), np.float32)
+        for _ in range(spec.max_steps):
+            for scene, one in enumerate(actions):
+                one.sample(given[scene])
+            env.step(given)
 
 
 def student(episodes: int, directory: Path, overrides: list[str]) -> dict[str, Any]:

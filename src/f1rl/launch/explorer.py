@@ -37,7 +37,8 @@ from f1rl.rollout.explorer_data import ExplorerDataModule, ExplorerPlan
 from f1rl.rollout.replay import ReplayBuffer, ReplayMix
 from f1rl.rollout.stream import BatchRing, WindowShape
 from f1rl.rollout.streams import EpisodeStreams
-from f1rl_envs.vector.make import make_vector
+from f1rl_envs.vector.interface import VectorEnv
+from f1rl_envs.vector.make import make_vector, why_not_batched
 
 
 def open_parents(cfg: Config, config: dict[str, Any], *, resumed: bool) -> list[Parent]:
@@ -105,10 +106,10 @@ class ExplorerAssembly:
 
     def held_out(self, module: ExplorerModule) -> HeldOutSeeds:
         """Return what to judge by, with what chance makes of it; a new adversary also collects its random episodes."""
-        data, indices, chance = self.data, range(self._cfg.phase.val_episodes), RandomPlayer(self.data.spec)
+        data, indices = self.data, range(self._cfg.phase.val_episodes)
 
         def by_chance(streams: EpisodeStreams) -> Rollout:
-            return module.watch(streams, chance)
+            return module.watch(streams, RandomPlayer(data.spec))
 
         random = data.perform(by_chance, "held_out", indices)
         held_out = HeldOutSeeds(lambda play: data.perform(play, "held_out", indices), random, data.spec)
@@ -150,19 +151,24 @@ def build_explorer_data(cfg: Config, env: dict[str, Any], run_dir: Path) -> Expl
         EnvError: they cannot be started.
     """
     rollout, algo = cfg.rollout, cfg.algo
-    scenes = make_vector(
-        env,
-        cfg.phase.batch_size,
-        min(share_cores(cfg)[0], cfg.phase.batch_size) if rollout.num_workers != "auto" else _workers(cfg),
-        start_timeout=rollout.start_timeout,
-        step_timeout=rollout.step_timeout,
-        max_restarts=rollout.max_restarts,
-        log_dir=run_dir / "logs" / "env",
-    )
+    sizes, workers = scene_groups(cfg)
+    envs: list[VectorEnv] = []
+    for group, size in enumerate(sizes):
+        envs.append(
+            make_vector(
+                env,
+                size,
+                workers,
+                start_timeout=rollout.start_timeout,
+                step_timeout=rollout.step_timeout,
+                max_restarts=rollout.max_restarts,
+                log_dir=run_dir / "logs" / "env" / (f"group_{group}" if len(sizes) > 1 else ""),
+            )
+        )
     recorder = None
     if rollout.record.enabled:
         place = Path(rollout.record.path or run_dir / "dataset")
-        recorder = EpisodeRecorder(DatasetWriter(place, Meaning(env, scenes.env_spec), rollout.record.images))
+        recorder = EpisodeRecorder(DatasetWriter(place, Meaning(env, envs[0].env_spec), rollout.record.images))
     plan = ExplorerPlan(
         seed=cfg.seed,
         num_episodes=cfg.phase.num_episodes,
@@ -174,12 +180,21 @@ def build_explorer_data(cfg: Config, env: dict[str, Any], run_dir: Path) -> Expl
         stride=cfg.model.obs_img_stride,
         overlap=rollout.overlap,
     )
-    return ExplorerDataModule(scenes, plan, recorder)
+    return ExplorerDataModule(envs, plan, recorder)
 
 
-def _workers(cfg: Config) -> int:
-    """Return a process for every core: while the scenes are stepped, the explorer waits for them."""
-    return min(share_cores(cfg)[0] + 1, cfg.phase.batch_size)
+def scene_groups(cfg: Config) -> tuple[list[int], int]:
+    """Return the sizes of the groups of scenes that are played at the same time, and the worker processes of each.
+
+    With several workers there are two groups: one is simulated while the policy chooses for the other. The policy waits
+    for whatever it does not compute, so there is a worker for every core.
+    """
+    scenes, rollout = cfg.phase.batch_size, cfg.rollout
+    cores = share_cores(cfg)[0] + 1 if rollout.num_workers == "auto" else rollout.num_workers
+    workers = min(cores, scenes)
+    groups = 1 if workers < 2 or why_not_batched(env_config(cfg)) is None else 2
+    sizes = [-(-scenes // groups), scenes // groups][:groups]
+    return sizes, max(1, workers // groups)
 
 
 def _module(cfg: Config, agent: Agent, data: ExplorerDataModule) -> ExplorerModule:

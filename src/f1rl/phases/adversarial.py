@@ -92,7 +92,7 @@ class AdversarialModule(ExplorerModule):
 
     def _learn_world(self, optimizer: Any, schedule: Any) -> float:
         """Make the world model's updates of one rollout and return the mean loss, nats per token."""
-        world, settings, losses = self.model.world, self.world_settings, []
+        world, settings, losses = self.model.world.train(), self.world_settings, []
         for _ in range(settings.updates):
             batch = self._next_window().to(self.device)
             if self.memory is None:
@@ -105,6 +105,7 @@ class AdversarialModule(ExplorerModule):
             clip_gradients(world, settings.plan, self.trainer.global_step)
             optimizer.step()
             losses.append(float(loss))
+        world.eval()
         schedule.step()
         if self.slow is not None:
             with torch.no_grad():
@@ -127,8 +128,7 @@ class AdversarialModule(ExplorerModule):
         That is the world model's loss on what the explorer of the beginning found on the held-out seeds: the same
         frames at every evaluation, while ``loss`` is that on what it finds now.
         """
-        chance = RandomPlayer(held_out.spec)
-        random = held_out.play(lambda streams: self.watch(streams, chance))
+        random = held_out.play(lambda streams: self.watch(streams, RandomPlayer(held_out.spec)))
         metrics = compare(held_out.play(self.sample), random, self.scales)
         metrics["explorer_loss"] = prediction_loss(self.model.world, self.first_found, self.device)
         return metrics

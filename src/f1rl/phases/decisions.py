@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
 import torch
+import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from f1rl.models.explorer import Decision, Situation
@@ -57,6 +60,34 @@ class Rollout:
     def num_steps(self) -> int:
         """Environment steps."""
         return sum(len(episode) for episode in self.episodes)
+
+    @classmethod
+    def merged(cls, parts: Sequence[Self]) -> Self:
+        """Return what was played at the same time as one rollout, its episodes by number."""
+        if len(parts) == 1:
+            return parts[0]
+        episodes = [episode for part in parts for episode in part.episodes]
+        order = sorted(range(len(episodes)), key=lambda place: episodes[place].index)
+        longest = max(len(part.valid) for part in parts)
+
+        def side_by_side(tables: Sequence[Tensor]) -> Tensor:
+            """Return ``[D_i, E_i]`` each as ``[D, E]``, padded with zeros."""
+            return torch.cat([F.pad(table, (0, 0, 0, longest - len(table))) for table in tables], dim=1)[:, order]
+
+        before = [0, *itertools.accumulate(part.num_decisions for part in parts)]
+        rows = [(part.row + first) * part.valid for part, first in zip(parts, before, strict=False)]
+        return cls(
+            Situation.concatenate([part.situation for part in parts]),
+            *(torch.cat([getattr(part, name) for part in parts]) for name in ("stored", "log_prob", "value")),
+            row=side_by_side(rows),
+            valid=side_by_side([part.valid for part in parts]),
+            steps=side_by_side([part.steps for part in parts]),
+            terms={name: side_by_side([part.terms[name] for part in parts]) for name in parts[0].terms},
+            last_value=torch.cat([part.last_value for part in parts])[order],
+            terminated=torch.cat([part.terminated for part in parts])[order],
+            episodes=[episodes[place] for place in order],
+            measures={name: torch.cat([part.measures[name] for part in parts])[order] for name in parts[0].measures},
+        )
 
     def to(self, device: torch.device) -> Self:
         """Return the rollout with its tensors on ``device``; the episodes stay where they are."""

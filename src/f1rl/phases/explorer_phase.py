@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import lightning
 import numpy as np
@@ -20,7 +20,7 @@ from f1rl.models.f1 import F1Model
 from f1rl.phases.base import OptimizerPlan, build_optimizer, clip_gradients
 from f1rl.phases.decisions import Rollout
 from f1rl.phases.exploration import RewardSettings, explore
-from f1rl.phases.held_out import evaluating, imagine
+from f1rl.phases.held_out import imagine
 from f1rl.phases.players import ExplorerPlayer, Player
 from f1rl.phases.policy_update import Algorithm, lesson_metrics, make_lesson, update_step
 from f1rl.rollout.source import TokenizedEpisode
@@ -67,36 +67,35 @@ class ExplorerModule(lightning.LightningModule):
         self.updating = 0.0
         """Seconds spent learning so far."""
         self._saved: dict[str, Any] | None = None
+        agent.world.eval()
+
+    def train(self, mode: bool = True) -> Self:
+        """Set the mode of all but the world model, which is in evaluation mode except while it learns."""
+        super().train(mode)
+        self.model.world.eval()
+        return self
 
     # ------------------------------------------------------------------------------------------------------- acting
     def play(self, streams: EpisodeStreams, number: int) -> Rollout:
         """Play the queue of ``streams`` as rollout ``number``: the same weights and number make the same rollout."""
-        return self.watch(streams, ExplorerPlayer(self.actor, self._generator(number, _EXPLORER)), number)
+        return self.watch(streams, ExplorerPlayer(self.actor, self._generator(number, _EXPLORER, streams.part)), number)
 
     def sample(self, streams: EpisodeStreams) -> Rollout:
         """Play with the newest weights, for an evaluation: always with the same noise."""
-        return self.watch(streams, ExplorerPlayer(self.model.explorer, self._generator(0, _EVALUATION)))
+        return self.watch(streams, ExplorerPlayer(self.model.explorer, self._generator(0, _EVALUATION, streams.part)))
 
     def watch(self, streams: EpisodeStreams, player: Player, number: int = 0) -> Rollout:
         """Let anybody play, and judge it as the explorer is judged."""
-        with evaluating(self.model.world):
-            return explore(
-                self.model.world,
-                player,
-                streams,
-                self.settings.rewards,
-                self.settings.camera,
-                self._generator(number, _JUDGE),
-                self.slow,
-            )
+        noise, settings = self._generator(number, _JUDGE, streams.part), self.settings
+        return explore(self.model.world, player, streams, settings.rewards, settings.camera, noise, self.slow)
 
     def before_play(self) -> None:
         """Hand the newest weights to whoever acts."""
         if self.actor is not self.model.explorer:
             self.actor.load_state_dict(self.model.explorer.state_dict())
 
-    def _generator(self, number: int, stream: int) -> torch.Generator:
-        seed = np.random.SeedSequence([self.settings.seed, stream, number]).generate_state(1, np.uint64)
+    def _generator(self, number: int, stream: int, part: int) -> torch.Generator:
+        seed = np.random.SeedSequence([self.settings.seed, stream, number, part]).generate_state(1, np.uint64)
         return torch.Generator(self.device).manual_seed(int(seed[0] >> 1))
 
     # ----------------------------------------------------------------------------------------------------- learning

@@ -17,14 +17,8 @@ class StudentModule(ExplorerModule):
 
     def __init__(self, agent: Agent, settings: ExplorerSettings) -> None:
         """Freeze the world model."""
-        agent.world.requires_grad_(False).eval()
+        agent.world.requires_grad_(False)
         super().__init__(agent, settings)
-
-    def train(self, mode: bool = True) -> StudentModule:
-        """Set the mode of all but the world model, which only predicts."""
-        super().train(mode)
-        self.model.world.eval()
-        return self
 
     def training_step(self, rollout: Rollout, batch_index: int) -> dict[str, Any]:
         """Learn from one rollout; return ``loss`` and the values to record of each of its episodes."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from threading import Lock
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 import lightning
 import torch
@@ -19,7 +20,7 @@ from f1rl.rollout.streams import EpisodeStreams
 from f1rl_envs.spec import EnvSpec, EpisodeRequest
 from f1rl_envs.vector.interface import VectorEnv
 
-T = TypeVar("T")
+R = TypeVar("R", bound="PlayedRollout")
 
 
 class PlayedRollout(Protocol):
@@ -30,9 +31,14 @@ class PlayedRollout(Protocol):
     episodes: list[TokenizedEpisode]
     """Whole ones."""
 
+    @classmethod
+    def merged(cls, parts: Sequence[Self]) -> Self:
+        """Return what was played at the same time as one rollout, its episodes by number."""
+        ...
+
 
 Play = Callable[[EpisodeStreams, int], PlayedRollout]
-"""Plays the queue of the streams to its end, as the rollout of that number."""
+"""Plays the queue of the streams to its end, as (a part of) the rollout of that number."""
 
 
 @dataclass(frozen=True)
@@ -62,19 +68,23 @@ class ExplorerPlan:
 
 
 class ExplorerDataModule(lightning.LightningDataModule):
-    """Scenes that are stepped together, and the loader of the rollouts played in them."""
+    """Scenes that are stepped together, and the loader of the rollouts played in them.
 
-    def __init__(self, env: VectorEnv, plan: ExplorerPlan, recorder: EpisodeRecorder | None = None) -> None:
+    Where the scenes come in several groups, each is played by a thread of its own: while one group is simulated in its
+    processes, the policy chooses for another, and no core waits.
+    """
+
+    def __init__(self, envs: Sequence[VectorEnv], plan: ExplorerPlan, recorder: EpisodeRecorder | None = None) -> None:
         """Take ownership of the parts; they are closed by :meth:`close`.
 
         Args:
-            env: the scenes.
+            envs: groups of scenes.
             plan: which episodes there are.
             recorder: writes every training episode.
         """
         super().__init__()
-        self.env, self.plan = env, plan
-        self.spec: EnvSpec = env.env_spec
+        self.envs, self.plan = tuple(envs), plan
+        self.spec: EnvSpec = self.envs[0].env_spec
         self.camera = self.spec.camera_index(plan.camera)
         self.position: dict[str, int] | None = None
         """Where to resume; set before training starts."""
@@ -85,27 +95,61 @@ class ExplorerDataModule(lightning.LightningDataModule):
         self.played = 0.0
         """Seconds that playing has taken so far, evaluations included."""
         self._recorder = recorder
-        self._streams: EpisodeStreams | None = None
+        self._streams: list[EpisodeStreams] = []
         self._stage = Lock()
+        self._threads = ThreadPoolExecutor(len(self.envs), thread_name_prefix="scenes")
 
     def set_encoder(self, encode: Encode, num_tokens: int) -> None:
         """Give the function that turns frames ``uint8 [N, 3, H, W]`` into tokens ``int [N, num_tokens]``."""
-        self._streams = EpisodeStreams(self.env, encode, self.camera, self.plan.n_obs, self.plan.stride, num_tokens)
+        plan = self.plan
+        self._streams = [
+            EpisodeStreams(env, encode, self.camera, plan.n_obs, plan.stride, num_tokens, part)
+            for part, env in enumerate(self.envs)
+        ]
 
-    def perform(self, play: Callable[[EpisodeStreams], T], split: Split, indices: range) -> T:
+    def perform(self, play: Callable[[EpisodeStreams], R], split: Split, indices: range) -> R:
         """Let somebody play the episodes ``indices`` of ``split``; one performance at a time.
 
-        Training episodes may share scenes and come in groups; all others have a scene of their own.
+        Training episodes may share scenes and come in groups; all others have a scene of their own. ``play`` is called
+        for each group of scenes with its share of the episodes, at the same time.
         """
         training = split == "train"
         request = episode_requests(self.plan.seed, split, self.plan.scene_reset_interval if training else 1)
         group = self.plan.group if training else 1
-        with self._stage:
+        requests = [self._grouped(request, index, group) for index in indices]
+        shares = [requests[part :: len(self.envs)] for part in range(len(self.envs))]
+        with self._stage, self._one_core_each():
             started = time.perf_counter()
-            self._streams.begin([self._grouped(request, index, group) for index in indices])
-            played = play(self._streams)
+            playing = [
+                self._threads.submit(self._play_share, play, streams, share)
+                for streams, share in zip(self._streams, shares, strict=True)
+                if share
+            ]
+            parts = [future.result() for future in playing]
             self.played += time.perf_counter() - started
-            return played
+        return type(parts[0]).merged(parts)
+
+    @staticmethod
+    def _play_share(play: Callable[[EpisodeStreams], R], streams: EpisodeStreams, requests: list[EpisodeRequest]) -> R:
+        streams.begin(requests)
+        return play(streams)
+
+    @contextmanager
+    def _one_core_each(self) -> Iterator[None]:
+        """Share torch's threads among the groups; beside an update that goes on meanwhile, leave them as they are.
+
+        Sums over several threads are added up in another order than those of one, so their number must not change with
+        the time of day.
+        """
+        threads = torch.get_num_threads()
+        if len(self.envs) == 1 or self.plan.overlap:
+            yield
+            return
+        torch.set_num_threads(max(1, threads // len(self.envs)))
+        try:
+            yield
+        finally:
+            torch.set_num_threads(threads)
 
     @staticmethod
     def _grouped(request: Callable[[int], EpisodeRequest], index: int, group: int) -> EpisodeRequest:
@@ -129,11 +173,11 @@ class ExplorerDataModule(lightning.LightningDataModule):
     @property
     def about(self) -> dict[str, Any]:
         """What the environment says it runs on."""
-        return self.env.about
+        return self.envs[0].about
 
     def ledger(self) -> dict[str, float]:
         """Return the seconds that each part of playing has taken so far, by the part's name."""
-        waited = self._streams.waited if self._streams else 0.0
+        waited = sum(streams.waited for streams in self._streams) / len(self.envs)
         return {"wait_env": waited, "inference": self.played - waited}
 
     def dataset_state(self) -> list[dict[str, Any]]:
@@ -142,12 +186,12 @@ class ExplorerDataModule(lightning.LightningDataModule):
 
     def worker_status(self) -> list[dict[str, Any]]:
         """Return where each worker process is; none in the batched form."""
-        return self.env.pool.status() if self.env.form == "process" else []
+        return [status for env in self.envs if env.form == "process" for status in env.pool.status()]
 
     @property
     def restarts(self) -> int:
         """Worker processes that were replaced so far."""
-        return self.env.pool.restarts if self.env.form == "process" else 0
+        return sum(env.pool.restarts for env in self.envs if env.form == "process")
 
     def close(self) -> None:
         """Stop the scenes and finish what is being recorded.
@@ -155,7 +199,9 @@ class ExplorerDataModule(lightning.LightningDataModule):
         Raises:
             F1RLError: an episode could not be recorded.
         """
-        self.env.close()
+        for env in self.envs:
+            env.close()
+        self._threads.shutdown()
         if self._recorder is not None:
             self._recorder.close()
 
@@ -187,21 +233,15 @@ class RolloutLoader:
             yield self._data.rollout(number)
 
     def _ahead(self, numbers: range) -> Iterator[PlayedRollout]:
-        threads = torch.get_num_threads()
-
-        def play(number: int) -> PlayedRollout:
-            torch.set_num_threads(threads)  # a new thread begins with torch's own choice
-            return self._data.rollout(number)
-
         with ThreadPoolExecutor(1, thread_name_prefix="rollout") as pool:
             following: Future[PlayedRollout] | None = None
             for number in numbers:
                 # A resumed run plays its first rollout with the policy that acted before the checkpoint's update.
-                rollout = following.result() if following else pool.submit(play, number).result()
+                rollout = following.result() if following else pool.submit(self._data.rollout, number).result()
                 following = None
                 if number + 1 in numbers:
                     self._data.before_play()
-                    following = pool.submit(play, number + 1)
+                    following = pool.submit(self._data.rollout, number + 1)
                 yield rollout
 
 

@@ -66,7 +66,9 @@ class EpisodeStreams:
         active: ``bool [N]`` numpy array: which scenes play an episode of the queue.
     """
 
-    def __init__(self, env: VectorEnv, encode: Encode, camera: int, n_obs: int, stride: int, num_tokens: int) -> None:
+    def __init__(
+        self, env: VectorEnv, encode: Encode, camera: int, n_obs: int, stride: int, num_tokens: int, part: int = 0
+    ) -> None:
         """Take the scenes.
 
         Args:
@@ -76,7 +78,9 @@ class EpisodeStreams:
             n_obs: entries of a history.
             stride: steps between two of them.
             num_tokens: ``L``.
+            part: number of these scenes among those that are played at the same time, for whoever draws noise.
         """
+        self.part = part
         self._env, self._encode, self._camera = env, encode, camera
         action_dim = len(env.env_spec.action_mask)
         self._histories = Histories(env.num_envs, n_obs, stride, num_tokens, action_dim)
