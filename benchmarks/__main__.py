@@ -14,6 +14,7 @@ SUITE = (
     ("two workers, 128 px", ["-m", "benchmarks.env_workers", "--resolution", "128"]),
     ("resets and memory", ["-m", "benchmarks.env_resets"]),
     ("teacher training", ["-m", "benchmarks.teacher_speed"]),
+    ("student against its scenes alone", ["-m", "benchmarks.student_speed"]),
     ("reports of large records", ["-m", "benchmarks.reports"]),
 )
 LONG = (
@@ -21,6 +22,7 @@ LONG = (
     ("planned poses", ["-m", "benchmarks.planning"]),
     ("ManiSkill's tasks", ["-m", "benchmarks.maniskill_tasks"]),
     ("policy losses on standard tasks", ["-m", "benchmarks.algorithms"]),
+    ("what explorers learn", ["-m", "benchmarks.explorers"]),
 )
 
 
