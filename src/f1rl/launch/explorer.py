@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,6 @@ from f1rl.rollout.explorer_data import ExplorerDataModule, ExplorerPlan
 from f1rl.rollout.replay import ReplayBuffer, ReplayMix
 from f1rl.rollout.stream import BatchRing, WindowShape
 from f1rl.rollout.streams import EpisodeStreams
-from f1rl_envs.vector.interface import VectorEnv
 from f1rl_envs.vector.make import make_vector, why_not_batched
 
 
@@ -152,23 +152,27 @@ def build_explorer_data(cfg: Config, env: dict[str, Any], run_dir: Path) -> Expl
     """
     rollout, algo = cfg.rollout, cfg.algo
     sizes, workers = scene_groups(cfg)
-    envs: list[VectorEnv] = []
-    for group, size in enumerate(sizes):
-        envs.append(
-            make_vector(
-                env,
-                size,
-                workers,
-                start_timeout=rollout.start_timeout,
-                step_timeout=rollout.step_timeout,
-                max_restarts=rollout.max_restarts,
-                log_dir=run_dir / "logs" / "env" / (f"group_{group}" if len(sizes) > 1 else ""),
+    logs = run_dir / "logs" / "env"
+    with ExitStack() as opened:  # closes those that did start when another one cannot
+        envs = [
+            opened.enter_context(
+                make_vector(
+                    env,
+                    size,
+                    workers,
+                    start_timeout=rollout.start_timeout,
+                    step_timeout=rollout.step_timeout,
+                    max_restarts=rollout.max_restarts,
+                    log_dir=logs / f"group_{group}" if len(sizes) > 1 else logs,
+                )
             )
-        )
-    recorder = None
-    if rollout.record.enabled:
-        place = Path(rollout.record.path or run_dir / "dataset")
-        recorder = EpisodeRecorder(DatasetWriter(place, Meaning(env, envs[0].env_spec), rollout.record.images))
+            for group, size in enumerate(sizes)
+        ]
+        recorder = None
+        if rollout.record.enabled:
+            place = Path(rollout.record.path or run_dir / "dataset")
+            recorder = EpisodeRecorder(DatasetWriter(place, Meaning(env, envs[0].env_spec), rollout.record.images))
+        opened.pop_all()
     plan = ExplorerPlan(
         seed=cfg.seed,
         num_episodes=cfg.phase.num_episodes,
@@ -186,15 +190,17 @@ def build_explorer_data(cfg: Config, env: dict[str, Any], run_dir: Path) -> Expl
 def scene_groups(cfg: Config) -> tuple[list[int], int]:
     """Return the sizes of the groups of scenes that are played at the same time, and the worker processes of each.
 
-    With several workers there are two groups: one is simulated while the policy chooses for the other. The policy waits
-    for whatever it does not compute, so there is a worker for every core.
+    There are two groups: one is simulated while the policy chooses for the other. One suffices where all scenes are
+    simulated as one batch, or where one worker was asked for. The number of cores has no say in it, because each group
+    has noise of its own: a run is the same on a larger machine.
     """
-    scenes, rollout = cfg.phase.batch_size, cfg.rollout
-    cores = share_cores(cfg)[0] + 1 if rollout.num_workers == "auto" else rollout.num_workers
-    workers = min(cores, scenes)
-    groups = 1 if workers < 2 or why_not_batched(env_config(cfg)) is None else 2
-    sizes = [-(-scenes // groups), scenes // groups][:groups]
-    return sizes, max(1, workers // groups)
+    scenes, wanted = cfg.phase.batch_size, cfg.rollout.num_workers
+    alone = wanted == 1 or scenes == 1 or why_not_batched(env_config(cfg)) is None
+    if alone:
+        return [scenes], 1
+    # The policy waits for whatever it does not compute, so there is a worker for every core.
+    workers = share_cores(cfg)[0] + 1 if wanted == "auto" else wanted
+    return [-(-scenes // 2), scenes // 2], max(1, workers // 2)
 
 
 def _module(cfg: Config, agent: Agent, data: ExplorerDataModule) -> ExplorerModule:
