@@ -34,6 +34,27 @@ SHORT = (
 )
 TWO_RANKS = ("trainer=ddp", "trainer.accelerator=cpu", "trainer.cpu_threads=1", "bptt=4")
 """Two training processes on this machine."""
+TEACHER = ("phase.num_episodes=24", "env.max_steps=7", "bptt=4")
+"""A teacher for them."""
+# Phases with an explorer, as short as they get.
+EXPLORER = (
+    "phase.num_episodes=16",
+    "phase.save_every=4",
+    "phase.val_every=16",
+    "phase.val_episodes=2",
+    "algo.episodes_per_update=4",
+    "algo.minibatch_size=8",
+    "phase.batch_size=3",
+    "env.max_steps=7",
+    "env.scene_reset_interval=1",
+    "bptt=4",
+)
+ADVERSARY = (
+    "phase.adversary.wm_updates_per_iter=2",
+    "phase.adversary.wm_batch_size=2",
+    "phase.adversary.buffer_size=6",
+    "phase.adversary.random_episodes=4",
+)
 DEADLINE = 900  # seconds after which a hanging run fails its test
 
 
@@ -43,8 +64,9 @@ class Launcher:
     def __init__(self, directory: Path, cache: Path) -> None:
         self.directory, self.cache = directory, cache
 
-    def command(self, *overrides: str) -> list[str]:
-        return [sys.executable, "-m", "f1rl", *SHORT, f"phase.tokenizer.cache_dir={self.cache}", *overrides]
+    def command(self, *overrides: str, name: str = "train") -> list[str]:
+        words = [*SHORT, f"phase.tokenizer.cache_dir={self.cache}", *overrides]
+        return [sys.executable, "-m", "f1rl", name, *words]
 
     def run(self, *overrides: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
         """Run the short preset to its end and return what was said."""
@@ -62,10 +84,10 @@ class Launcher:
             check=False,
         )
 
-    def start(self, *overrides: str) -> subprocess.Popen[str]:
+    def start(self, *overrides: str, command: str = "train") -> subprocess.Popen[str]:
         """Start without waiting; a process group of its own, as a shell gives it."""
         return subprocess.Popen(
-            self.command(*overrides),
+            self.command(*overrides, name=command),
             cwd=self.directory,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -47,6 +47,8 @@ ALLOWED = {
     "f1rl.views": ("f1rl.errors", "f1rl.records"),
     "f1rl.checkpoint": ("f1rl.errors", "f1rl.records"),
     "f1rl.ranks": ("f1rl.errors",),
+    "f1rl.lineage": ("f1rl.records.differences",),
+    "f1rl.pipeline": ("f1rl.config", "f1rl.errors", "f1rl.lineage", "f1rl.records"),
     "f1rl.dataset": ("f1rl.errors", "f1rl.records", "f1rl_envs"),
     "f1rl.rollout": ("f1rl.errors", "f1rl.models.interface", "f1rl.dataset", "f1rl_envs"),
     "f1rl.phases": ("f1rl.errors", "f1rl.models", "f1rl.losses", "f1rl.rollout", "f1rl_envs.actions", "f1rl_envs.spec"),
@@ -60,6 +62,8 @@ ALLOWED = {
         "f1rl.records",
         "f1rl.health",
         "f1rl.checkpoint",
+        "f1rl.lineage",
+        "f1rl.pipeline",
         "f1rl.dataset",
         "f1rl.rollout",
         "f1rl.phases",
@@ -81,6 +85,14 @@ ALLOWED = {
         "f1rl.rollout",
         "f1rl.launch.environment",
         "f1rl_envs",
+    ),
+    "f1rl.tools.pipeline": (
+        "f1rl.errors",
+        "f1rl.records",
+        "f1rl.pipeline",
+        "f1rl.launch.signals",
+        "f1rl.launch.spawn",
+        "f1rl.tools",
     ),
 }
 

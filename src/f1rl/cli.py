@@ -16,18 +16,56 @@ from f1rl.errors import EnvironmentFailure, F1RLError, Interrupted, RankLost, Us
 from f1rl.launch.outcome import note_outcome
 
 COMMANDS = {
-    "train": ("f1rl.cli:train", "train one phase; what happens when no command is given"),
-    "submit": ("f1rl.jobs.submit:main", "hand runs, sweeps or all phases to SLURM and return at once"),
-    "doctor": ("f1rl.tools.doctor.command:doctor", "what works on this machine, and what to do about the rest"),
-    "runs": ("f1rl.tools.runs:main", "list runs with status, progress and best result"),
-    "monitor": ("f1rl.tools.monitor.command:main", "how a run is doing: page, dashboard, charts, browser; its health"),
-    "report": ("f1rl.tools.report.command:main", "summary, curves, tables or an HTML page of one run"),
-    "compare": ("f1rl.tools.compare.command:main", "differences and results of several runs, seeds taken together"),
-    "export": ("f1rl.tools.export:main", "weights of a checkpoint as safetensors, under our names or F1-VLA's"),
-    "sync": ("f1rl.tools.sync:main", "upload to W&B what runs kept for it offline"),
-    "dashboard": ("f1rl.tools.dashboard.command:main", "create a view of the W&B project that shows what runs record"),
+    "train": (
+        "f1rl.cli:train",
+        "train one phase; what happens when no command is given",
+        "phase=teacher env=franka",
+    ),
+    "pipeline": (
+        "f1rl.tools.pipeline:main",
+        "teacher, student and adversary in a chain; again with the same words and pipeline.dir: go on",
+        "env=franka pipeline.dir=outputs/chain student:phase.num_episodes=480",
+    ),
+    "submit": (
+        "f1rl.jobs.submit:main",
+        "hand runs, sweeps or all phases to SLURM and return at once",
+        "phase=teacher env=franka launcher.partition=gpu",
+    ),
+    "doctor": (
+        "f1rl.tools.doctor.command:doctor",
+        "what works on this machine, and what to do about the rest",
+        "",
+    ),
+    "runs": ("f1rl.tools.runs:main", "list runs with status, progress and best result", "multirun/"),
+    "monitor": (
+        "f1rl.tools.monitor.command:main",
+        "how a run is doing: page, dashboard, charts, browser; its health",
+        "outputs/teacher_rl",
+    ),
+    "report": (
+        "f1rl.tools.report.command:main",
+        "summary, curves, tables or an HTML page of one run",
+        "outputs/teacher_rl --html",
+    ),
+    "compare": (
+        "f1rl.tools.compare.command:main",
+        "differences and results of several runs, seeds taken together",
+        "multirun/ --output comparison.html",
+    ),
+    "export": (
+        "f1rl.tools.export:main",
+        "weights of a checkpoint as safetensors, under our names or F1-VLA's",
+        "outputs/teacher_rl weights --layout f1",
+    ),
+    "sync": ("f1rl.tools.sync:main", "upload to W&B what runs kept for it offline", "outputs/teacher_rl"),
+    "dashboard": (
+        "f1rl.tools.dashboard.command:main",
+        "create a view of the W&B project that shows what runs record",
+        "",
+    ),
 }
-"""Each command's function ``(words) -> exit code`` as ``module:name``, imported only when called, and its summary."""
+"""Each command's function ``(words) -> exit code`` as ``module:name``, imported only when called, its summary, and an
+example of its words."""
 
 EXAMPLES = (
     ("python -m f1rl phase=teacher env=franka", "the real run: 10,000 episodes on the simulator"),
@@ -141,12 +179,20 @@ def help_text() -> str:
         "Usage: python -m f1rl [command] [group=option ...] [section.key=value ...] [options]",
         "Groups (group=option):\n" + table([(name, ", ".join(names)) for name, names in groups().items() if names]),
         "Keys: every key can be overridden, e.g. phase.num_episodes=200; all of them: python -m f1rl --cfg job",
-        "Commands:\n" + table([(name, summary) for name, (_, summary) in COMMANDS.items()]),
+        "Commands:\n" + table(_command_rows()),
         "Options:\n" + table(options),
         "Examples:\n" + table(EXAMPLES),
         "Exit codes:\n" + table(EXIT_CODES),
     ]
     return "\n\n".join(parts)
+
+
+def _command_rows() -> list[tuple[str, str]]:
+    """Return two rows for each command: its summary, and an example."""
+    rows = []
+    for name, (_, summary, example) in COMMANDS.items():
+        rows += [(name, summary), ("", f"  python -m f1rl {name} {example}".rstrip())]
+    return rows
 
 
 def _command(argv: Sequence[str]) -> tuple[object, Sequence[str]]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from e2e_support import TWO_RANKS, Launcher
+from e2e_support import ADVERSARY, EXPLORER, TEACHER, TWO_RANKS, Launcher
 
 DUMP_WEIGHTS = """
 import os, pathlib
@@ -63,4 +63,18 @@ def two_ranks(tmp_path_factory: pytest.TempPathFactory, tokenizer_cache: Path) -
     env = {"PYTHONPATH": f"{launcher.directory}:{os.environ.get('PYTHONPATH', '')}", "DUMP": str(dump)}
     result = launcher.run("output_dir=whole", *TWO_RANKS, env=env)
     assert result.returncode == 0, result.stdout + result.stderr
+    return launcher.directory
+
+
+@pytest.fixture(scope="session")
+def lineage(tmp_path_factory: pytest.TempPathFactory, tokenizer_cache: Path) -> Path:
+    """Return a directory with ``outputs/teacher_rl``, ``student_rl`` and ``adversarial_rl``; tests only read it."""
+    launcher = Launcher(tmp_path_factory.mktemp("lineage"), tokenizer_cache)
+    for overrides in (
+        ("phase=teacher", *TEACHER),
+        ("phase=student", *EXPLORER),
+        ("phase=adversarial", *EXPLORER, *ADVERSARY),
+    ):
+        result = launcher.run(*overrides)
+        assert result.returncode == 0, result.stdout + result.stderr
     return launcher.directory

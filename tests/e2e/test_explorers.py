@@ -11,46 +11,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from e2e_support import DEADLINE, Launcher, lines, metrics, validations, wait_until
+from e2e_support import ADVERSARY, DEADLINE, EXPLORER, Launcher, lines, metrics, validations, wait_until
 from f1rl.records import fields
 
 UNMEASURED = {"object_displacement", "contact_rate", "voxels"}  # by the toy environment
-EXPLORER = (
-    "phase.num_episodes=16",
-    "phase.save_every=4",
-    "phase.val_every=16",
-    "phase.val_episodes=2",
-    "algo.episodes_per_update=4",
-    "algo.minibatch_size=8",
-    "phase.batch_size=3",
-    "env.max_steps=7",
-    "env.scene_reset_interval=1",
-    "bptt=4",
-)
-ADVERSARY = (
-    "phase.adversary.wm_updates_per_iter=2",
-    "phase.adversary.wm_batch_size=2",
-    "phase.adversary.buffer_size=6",
-    "phase.adversary.random_episodes=4",
-)
-
-
-@pytest.fixture(scope="module")
-def lineage(tmp_path_factory: pytest.TempPathFactory, tokenizer_cache: Path) -> Path:
-    """Return a directory with ``outputs/teacher_rl`` and ``outputs/student_rl``; tests only read it."""
-    launcher = Launcher(tmp_path_factory.mktemp("lineage"), tokenizer_cache)
-    for overrides in (
-        ("phase=teacher", "phase.num_episodes=24", "env.max_steps=7", "bptt=4"),
-        ("phase=student", *EXPLORER),
-    ):
-        result = launcher.run(*overrides)
-        assert result.returncode == 0, result.stdout + result.stderr
-    return launcher.directory
 
 
 @pytest.fixture
 def here(lineage: Path, launcher: Launcher) -> Launcher:
-    """Return a launcher beside copies of both runs."""
+    """Return a launcher beside copies of all runs."""
     shutil.copytree(lineage / "outputs", launcher.directory / "outputs")
     return launcher
 
@@ -97,9 +66,11 @@ def test_the_world_model_of_a_student_stays_the_teachers(lineage: Path) -> None:
 def test_a_parted_run_equals_a_whole_one(
     here: Launcher, phase: str, extra: tuple[str, ...], stop: signal.Signals
 ) -> None:
-    settings = (*options(phase), *extra)
-    whole = here.run("output_dir=outputs/whole", *settings)
-    assert whole.returncode == 0, whole.stdout + whole.stderr
+    settings, name = (*options(phase), *extra), f"{phase}_rl"
+    if extra:
+        name = "whole"
+        whole = here.run(f"output_dir=outputs/{name}", *settings)
+        assert whole.returncode == 0, whole.stdout + whole.stderr
     process = here.start("output_dir=outputs/parted", *settings)
     records = here.directory / "outputs" / "parted" / "episode_metrics.jsonl"
     wait_until(lambda: lines(records) >= 8, process)
@@ -107,7 +78,7 @@ def test_a_parted_run_equals_a_whole_one(
     process.communicate(timeout=DEADLINE)
     resumed = here.run("output_dir=outputs/parted", *settings, "resume=auto")
     assert resumed.returncode == 0, resumed.stdout + resumed.stderr
-    runs = [here.directory / "outputs" / name for name in ("whole", "parted")]
+    runs = [here.directory / "outputs" / name for name in (name, "parted")]
     assert metrics(runs[0]) == metrics(runs[1])
     assert validations(runs[0]) == validations(runs[1])
     first, second = (torch.load(run / "checkpoint-16" / "model.pt", weights_only=True) for run in runs)

@@ -358,7 +358,7 @@ class Wandb:
     entity: str | None
     """User or team that owns the project; null means the user's default."""
     group: str | None
-    """Runs that are shown together; null means the sweep, if the run is a job of one."""
+    """Runs that are shown together; null means the sweep or pipeline that the run is part of."""
 
 
 @dataclass(frozen=True)

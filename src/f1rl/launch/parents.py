@@ -9,20 +9,8 @@ from typing import Any
 
 from f1rl.checkpoint import Checkpoint, list_checkpoints, load_checkpoint
 from f1rl.errors import CheckpointError, ConfigError
-from f1rl.records.differences import differences, flatten, table
-
-_KEYS = {"teacher": "phase.teacher_path", "student": "phase.student_checkpoint"}
-_SHARED = ("model", "embodiment", "control", "camera", "env.id", "env.task", "env.variant", "env.control_freq")
-"""Keys of the configuration in which a parent and its child must agree: what pictures, states and actions mean."""
-_HOW = tuple(
-    f"model.{key}"
-    for key in ("ema", "lr_ratios", "activation_checkpointing", "prefix_cache", "compile", "weights.source")
-)
-"""Keys of the model that say how it is trained, and from what, not what it is."""
-_OWN = {"teacher": ("model.act", *_HOW), "student": _HOW}
-"""Among them, those that a parent of each kind does not use."""
-_ACTING = ("policy",)
-"""Keys in which a student and what goes on with its explorer must agree besides."""
+from f1rl.lineage import START_KEYS, disagreement
+from f1rl.records.differences import table
 
 
 @dataclass
@@ -56,7 +44,7 @@ def open_parent(phase: str, given: str | None, config: dict[str, Any]) -> Parent
     found = checkpoint.training.get("phase")
     if found != phase:
         raise CheckpointError(
-            f"{path} is a checkpoint of phase {found}, not {phase}; give another: {_KEYS[phase]}=PATH"
+            f"{path} is a checkpoint of phase {found}, not {phase}; give another: {START_KEYS[phase]}=PATH"
         )
     parent = Parent(phase, path, checkpoint)
     _require_agreement(parent, phase, config)
@@ -68,7 +56,7 @@ def _resolve(phase: str, path: Path) -> Path:
         return path
     found = list_checkpoints(path)
     if not found:
-        raise CheckpointError(f"the run {path} has no checkpoint yet; give another: {_KEYS[phase]}=PATH")
+        raise CheckpointError(f"the run {path} has no checkpoint yet; give another: {START_KEYS[phase]}=PATH")
     return found[-1]
 
 
@@ -80,7 +68,7 @@ def _newest(phase: str, output_dir: Path) -> Path:
     if not found:
         raise CheckpointError(
             f"there is no checkpoint of a {phase} in {beside}/*/. Train one (python -m f1rl phase={phase} ...), or "
-            f"name one: {_KEYS[phase]}=PATH"
+            f"name one: {START_KEYS[phase]}=PATH"
         )
     # By the time of writing, not by the episode: a longer run may be an older one.
     return max(found, key=lambda path: (path / "training_state.pt").stat().st_mtime)
@@ -94,18 +82,10 @@ def _phase_of(run_file: Path) -> str | None:
 
 
 def _require_agreement(parent: Parent, phase: str, config: dict[str, Any]) -> None:
-    shared = (*_SHARED, *(_ACTING if phase == "student" else ()))
-    differing = differences(_selected(parent.config, shared, _OWN[phase]), _selected(config, shared, _OWN[phase]))
+    differing = disagreement(phase, parent.config, config)
     if differing:
         raise ConfigError(
             f"{parent.path} was trained with a configuration that does not fit:\n"
             f"{table(differing, f'for the {phase}', 'now')}\n"
-            f"Give these keys the {phase}'s values, or start from another checkpoint: {_KEYS[phase]}=PATH"
+            f"Give these keys the {phase}'s values, or start from another checkpoint: {START_KEYS[phase]}=PATH"
         )
-
-
-def _selected(config: dict[str, Any], keys: tuple[str, ...], without: tuple[str, ...]) -> dict[str, Any]:
-    def below(key: str, names: tuple[str, ...]) -> bool:
-        return any(key == name or key.startswith(f"{name}.") for name in names)
-
-    return {key: value for key, value in flatten(config).items() if below(key, keys) and not below(key, without)}

@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 from f1rl import __file__ as package_file
 from f1rl.checkpoint import Checkpoint, list_checkpoints, load_checkpoint, set_aside_newer
 from f1rl.errors import ConfigError
+from f1rl.pipeline import membership
 from f1rl.ranks import Ranks
 from f1rl.records.differences import differences, table
 from f1rl.records.files import disk_error
@@ -145,6 +146,7 @@ def open_run(config: dict[str, Any]) -> RunDirectory:
         segment=segment,
         started=file.data.get("started", time.time()),
         resumed_from=str(checkpoint_at) if checkpoint_at else None,
+        pipeline=membership(path),
         parents=file.data.get("parents", [] if own or not checkpoint_at else [str(checkpoint_at)]),
         error=None,
         ended=None,

@@ -57,11 +57,12 @@ def run_ranks(cfg: Config, size: int) -> None:
 def _start(file: Path, place: Place, environment: dict[str, str]) -> subprocess.Popen[bytes]:
     place.export(environment)
     command = [sys.executable, "-m", "f1rl", f"--config={file}"]
-    return subprocess.Popen(command, env=environment, preexec_fn=_die_with_parent)
+    return subprocess.Popen(command, env=environment, preexec_fn=die_with_parent)
 
 
-def _die_with_parent() -> None:
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+def die_with_parent(number: int = signal.SIGKILL) -> None:
+    """Have this process get signal ``number`` when the one that started it dies; for ``preexec_fn``."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number)
 
 
 def _free_port() -> int:

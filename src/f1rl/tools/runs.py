@@ -22,8 +22,10 @@ from f1rl.tools.arguments import Parser
 FOLDERS = (Path("outputs"), Path("multirun"))
 """Where runs are looked for if no folder is named."""
 
+WIDE = 110
+"""Columns of a terminal from which on a run's parents have one of their own."""
+
 _PIPE = 200  # columns where nobody's terminal sets a limit
-_WIDE = 110  # columns from which on a run's parents have one of their own
 _COLOURS = {
     "training": "green", "starting": "green", "done": "default", "log": "default", "interrupted": "yellow",
     "preempted": "yellow", "unknown": "yellow", "failed": "red", "dead": "red",
@@ -54,7 +56,7 @@ def main(words: Sequence[str]) -> int:
         print(f"no runs in {where}; python -m f1rl env=toy debug=smoke makes one in seconds")
     else:
         console = Console(width=None if sys.stdout.isatty() else _PIPE)
-        console.print(table(rows, time.time(), is_wide=console.width >= _WIDE))
+        console.print(table(rows, time.time(), is_wide=console.width >= WIDE))
     return 0
 
 

@@ -83,20 +83,25 @@ def identity(run: Path) -> dict[str, Any]:
     """Return what W&B is told about a run; its id is the one in ``run.json`` and stays the same over resumes."""
     info, config = read_json(run / RUN_FILE), yaml.safe_load((run / "config.yaml").read_text())
     settings = config["logger"]["wandb"]
-    sweep = run.resolve().parent
     tags = [*info["tags"], f"phase:{info['phase']}", f"env:{config['env']['id']}", f"seed:{info['seed']}"]
     return {
         "id": info["id"],
         "name": info["name"],
         "project": settings["project"],
         "entity": settings["entity"],
-        "group": settings["group"] or (sweep.name if (sweep / "multirun.yaml").exists() else None),
+        "group": settings["group"] or _group(run, info),
         "job_type": info["phase"],
         "tags": [tag[:_TAG_LENGTH] for tag in tags],
         "config": {**config, "run": {key: info.get(key) for key in ("parents", "git", "versions", "devices")}},
         "dir": str(run),
         "resume": "allow",
     }
+
+
+def _group(run: Path, info: dict[str, Any]) -> str | None:
+    """Return the name of the sweep or of the pipeline that a run is part of; None if it is of neither."""
+    above = run.resolve().parent
+    return above.name if info.get("pipeline") or (above / "multirun.yaml").exists() else None
 
 
 def _open(wandb: ModuleType, run: Path, report: Report) -> Any:
