@@ -34,7 +34,7 @@ SHORT = (
 )
 TWO_RANKS = ("trainer=ddp", "trainer.accelerator=cpu", "trainer.cpu_threads=1", "bptt=4")
 """Two training processes on this machine."""
-TEACHER = ("phase.num_episodes=24", "env.max_steps=7", "bptt=4")
+TEACHER = ("phase.num_episodes=24", "env.max_steps=7", "bptt=4", "trainer.cpu_threads=1")
 """A teacher for them."""
 # Phases with an explorer, as short as they get.
 EXPLORER = (
@@ -48,6 +48,7 @@ EXPLORER = (
     "env.max_steps=7",
     "env.scene_reset_interval=1",
     "bptt=4",
+    "trainer.cpu_threads=1",
 )
 ADVERSARY = (
     "phase.adversary.wm_updates_per_iter=2",

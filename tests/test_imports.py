@@ -86,6 +86,14 @@ ALLOWED = {
         "f1rl.launch.environment",
         "f1rl_envs",
     ),
+    "f1rl.tools.evaluate": (
+        "f1rl.config.typed",
+        "f1rl.errors",
+        "f1rl.launch.devices",
+        "f1rl.launch.evaluation",
+        "f1rl.launch.summary",
+        "f1rl.tools",
+    ),
     "f1rl.tools.pipeline": (
         "f1rl.errors",
         "f1rl.records",

@@ -87,6 +87,20 @@ def _swap(new: Path, path: Path) -> None:
     shutil.rmtree(aside, ignore_errors=True)
 
 
+def named_checkpoint(given: Path) -> Path:
+    """Return the checkpoint that ``given`` names: itself, or the newest one if it is a run.
+
+    Raises:
+        CheckpointError: it is a run without a checkpoint.
+    """
+    if not (given / "run.json").exists():
+        return given
+    found = list_checkpoints(given)
+    if not found:
+        raise CheckpointError(f"the run {given} has no checkpoint yet; name another run or a checkpoint")
+    return found[-1]
+
+
 def load_checkpoint(path: Path) -> Checkpoint:
     """Read the checkpoint in the directory ``path``.
 

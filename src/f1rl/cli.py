@@ -26,6 +26,11 @@ COMMANDS = {
         "teacher, student and adversary in a chain; again with the same words and pipeline.dir: go on",
         "env=franka pipeline.dir=outputs/chain student:phase.num_episodes=480",
     ),
+    "evaluate": (
+        "f1rl.tools.evaluate:main",
+        "what a policy reaches on held-out seeds, beside random actions from the same seeds",
+        "outputs/student_rl episodes=64 policy=deterministic videos=2",
+    ),
     "submit": (
         "f1rl.jobs.submit:main",
         "hand runs, sweeps or all phases to SLURM and return at once",

@@ -14,7 +14,7 @@ import torch
 from e2e_support import ADVERSARY, DEADLINE, EXPLORER, Launcher, lines, metrics, validations, wait_until
 from f1rl.records import fields
 
-UNMEASURED = {"object_displacement", "contact_rate", "voxels"}  # by the toy environment
+UNMEASURED = {"object_displacement", "contact_rate", "voxels", "coverage"}  # by the toy environment
 
 
 @pytest.fixture

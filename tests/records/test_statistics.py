@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from f1rl.records.statistics import at_each, mean_interval, reduce, rolling_mean, summarise, trend
+from f1rl.records.statistics import at_each, estimate, interval, mean_interval, reduce, rolling_mean, summarise, trend
 
 
 def test_the_summary_ignores_gaps() -> None:
@@ -60,3 +60,12 @@ def test_the_interval_over_seeds_is_students() -> None:
     assert mean.tolist() == [2.0, 2.0]
     assert half == pytest.approx([4.302653 * 1 / 3**0.5, 0.0])  # t of two degrees of freedom, from a printed table
     assert np.isnan(mean_interval(np.array([1.0]))[1])
+
+
+def test_an_interval_is_students_and_one_value_has_none() -> None:
+    found = interval(np.array([1.0, 2.0, 3.0, 6.0]))
+    error = np.std([1, 2, 3, 6], ddof=1) / 2
+    assert (found["mean"], found["stderr"]) == (3.0, pytest.approx(error))
+    assert found["high"] - 3.0 == pytest.approx(3.1824463 * error) == pytest.approx(3.0 - found["low"])
+    assert interval(np.array([1.0, 3.0]), total=7.0)["mean"] == 7.0
+    assert np.isnan([estimate(np.array([1.0]))["stderr"], interval(np.array([1.0]))["low"]]).all()

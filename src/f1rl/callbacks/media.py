@@ -63,6 +63,18 @@ class EpisodeMedia(lightning.Callback):
             path = self._run_dir / "samples" / f"episode_{number:04d}_pred_vs_gt.png"
             self._writer.submit(path, functools.partial(save_sample, path, prediction[rows], truth[rows]))
         if video:
-            panels = [] if self._head is None else [image[1:, self._head]]
+            panels = video_panels(image, prediction, (self._head, self._wrist))
             path = self._run_dir / "videos" / f"episode_{number:04d}.mp4"
-            self._writer.submit(path, functools.partial(save_video, path, [*panels, truth, prediction]))
+            self._writer.submit(path, functools.partial(save_video, path, panels))
+
+
+def video_panels(image: np.ndarray, prediction: np.ndarray, cameras: tuple[int | None, int]) -> list[np.ndarray]:
+    """Return what a video shows side by side: head camera, if there is one, true wrist, predicted wrist.
+
+    Args:
+        image: ``uint8 [N + 1, C, 3, H, W]`` of an episode.
+        prediction: ``uint8 [N, 3, H, W]``.
+        cameras: index of the head camera or None, and of the predicted one.
+    """
+    head, wrist = cameras
+    return [*([] if head is None else [image[1:, head]]), image[1:, wrist], prediction]

@@ -22,9 +22,15 @@ from f1rl.rollout.datamodule import RolloutDataModule, RolloutPlan
 from f1rl.rollout.recorded import RecordedEpisodes, open_recorded
 from f1rl.rollout.stream import WindowShape
 from f1rl_envs import registry
+from f1rl_envs.spec import EnvSpec
 from f1rl_envs.workers import EpisodeWorkers
 
 PREDICTED_CAMERA = "wrist"
+
+
+def shown_cameras(spec: EnvSpec) -> tuple[int | None, int]:
+    """Return the index of the head camera, None if there is none, and that of the predicted one."""
+    return spec.camera_index("head") if "head" in spec.cameras else None, spec.camera_index(PREDICTED_CAMERA)
 
 
 def share_cores(cfg: Config) -> tuple[int, int]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import lightning
 
-from f1rl.checkpoint import load_model_weights
+from f1rl.checkpoint import Checkpoint, load_model_weights
 from f1rl.config.schema import Config
 from f1rl.config.typed import to_tree
 from f1rl.dataset.meaning import Meaning
@@ -38,6 +38,7 @@ from f1rl.rollout.explorer_data import ExplorerDataModule, ExplorerPlan
 from f1rl.rollout.replay import ReplayBuffer, ReplayMix
 from f1rl.rollout.stream import BatchRing, WindowShape
 from f1rl.rollout.streams import EpisodeStreams
+from f1rl_envs.vector.interface import VectorEnv
 from f1rl_envs.vector.make import make_vector, why_not_batched
 
 
@@ -88,19 +89,17 @@ class ExplorerAssembly:
         """
         cfg, data, checkpoint = self._cfg, self.data, self._directory.checkpoint
         lightning.seed_everything(cfg.seed, verbose=False)
-        world = world_model_to_fill(cfg)
-        policy = cfg.policy
-        explorer = Explorer(cfg.model, policy.kind, data.spec.action_mask, policy.exec_horizon, policy.initial_std)
-        if checkpoint is None and explorer.published is not None and holds_action_expert(cfg.model.weights):
-            fill_action_expert(explorer.published, cfg.model.weights)
-        agent = Agent(world, explorer)
-        load_parents(agent, self._parents)
-        module = _module(cfg, agent, data)
-        if checkpoint is not None:
-            load_model_weights(agent, checkpoint.model, self._directory.path)
-            module.load_training_state(checkpoint.training["module"])
+        if checkpoint is None:
+            agent = _agent(cfg, data)
+            if agent.explorer.published is not None and holds_action_expert(cfg.model.weights):
+                fill_action_expert(agent.explorer.published, cfg.model.weights)
+            load_parents(agent, self._parents)
+            module = _module(cfg, agent, data)
+        else:
+            module = restored_module(cfg, data, checkpoint, self._directory.path)
             data.position = checkpoint.training["position"]
-        data.set_encoder(encoder(world.tokenizer), world.tokenizer.num_tokens)
+        tokenizer = module.model.world.tokenizer
+        data.set_encoder(encoder(tokenizer), tokenizer.num_tokens)
         data.play, data.before_play = module.play, module.before_play
         return module
 
@@ -121,6 +120,26 @@ class ExplorerAssembly:
     def ledger(self, module: ExplorerModule) -> dict[str, float]:
         """Return the seconds that each part has taken so far."""
         return {**self.data.ledger(), "update": module.updating}
+
+
+def restored_module(cfg: Config, data: ExplorerDataModule, checkpoint: Checkpoint, origin: Path) -> ExplorerModule:
+    """Return the phase as a ``checkpoint`` of its own left it.
+
+    Raises:
+        CheckpointError: the weights do not fit; the message names ``origin``.
+    """
+    agent = _agent(cfg, data)
+    module = _module(cfg, agent, data)
+    load_model_weights(agent, checkpoint.model, origin)
+    module.load_training_state(checkpoint.training["module"])
+    return module
+
+
+def _agent(cfg: Config, data: ExplorerDataModule) -> Agent:
+    """Return the networks, their weights to be filled in."""
+    world, policy = world_model_to_fill(cfg), cfg.policy
+    mask = data.spec.action_mask
+    return Agent(world, Explorer(cfg.model, policy.kind, mask, policy.exec_horizon, policy.initial_std))
 
 
 def load_parents(agent: Agent, parents: list[Parent]) -> None:
@@ -150,9 +169,27 @@ def build_explorer_data(cfg: Config, env: dict[str, Any], run_dir: Path) -> Expl
     Raises:
         EnvError: they cannot be started.
     """
-    rollout, algo = cfg.rollout, cfg.algo
+    scenes = start_scenes(cfg, env, run_dir / "logs" / "env")
+    recorder = None
+    with ExitStack() as opened:  # closes the scenes when their episodes cannot be recorded
+        for group in scenes:
+            opened.enter_context(group)
+        if cfg.rollout.record.enabled:
+            place = Path(cfg.rollout.record.path or run_dir / "dataset")
+            meaning = Meaning(env, scenes[0].env_spec)
+            recorder = EpisodeRecorder(DatasetWriter(place, meaning, cfg.rollout.record.images))
+        opened.pop_all()
+    return ExplorerDataModule(scenes, explorer_plan(cfg), recorder)
+
+
+def start_scenes(cfg: Config, env: dict[str, Any], log_dir: Path) -> list[VectorEnv]:
+    """Start the groups of scenes that are stepped together; their processes write into ``log_dir``.
+
+    Raises:
+        EnvError: they cannot be started.
+    """
+    rollout = cfg.rollout
     sizes, workers = scene_groups(cfg)
-    logs = run_dir / "logs" / "env"
     with ExitStack() as opened:  # closes those that did start when another one cannot
         envs = [
             opened.enter_context(
@@ -163,17 +200,19 @@ def build_explorer_data(cfg: Config, env: dict[str, Any], run_dir: Path) -> Expl
                     start_timeout=rollout.start_timeout,
                     step_timeout=rollout.step_timeout,
                     max_restarts=rollout.max_restarts,
-                    log_dir=logs / f"group_{group}" if len(sizes) > 1 else logs,
+                    log_dir=log_dir / f"group_{group}" if len(sizes) > 1 else log_dir,
                 )
             )
             for group, size in enumerate(sizes)
         ]
-        recorder = None
-        if rollout.record.enabled:
-            place = Path(rollout.record.path or run_dir / "dataset")
-            recorder = EpisodeRecorder(DatasetWriter(place, Meaning(env, envs[0].env_spec), rollout.record.images))
         opened.pop_all()
-    plan = ExplorerPlan(
+    return envs
+
+
+def explorer_plan(cfg: Config) -> ExplorerPlan:
+    """Return which episodes there are and how they make rollouts."""
+    algo = cfg.algo
+    return ExplorerPlan(
         seed=cfg.seed,
         num_episodes=cfg.phase.num_episodes,
         episodes_per_update=algo.episodes_per_update,
@@ -182,9 +221,8 @@ def build_explorer_data(cfg: Config, env: dict[str, Any], run_dir: Path) -> Expl
         camera=PREDICTED_CAMERA,
         n_obs=cfg.model.n_obs_img_steps,
         stride=cfg.model.obs_img_stride,
-        overlap=rollout.overlap,
+        overlap=cfg.rollout.overlap,
     )
-    return ExplorerDataModule(envs, plan, recorder)
 
 
 def scene_groups(cfg: Config) -> tuple[list[int], int]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from f1rl.checkpoint import Checkpoint, list_checkpoints, load_checkpoint
+from f1rl.checkpoint import Checkpoint, list_checkpoints, load_checkpoint, named_checkpoint
 from f1rl.errors import CheckpointError, ConfigError
 from f1rl.lineage import START_KEYS, disagreement
 from f1rl.records.differences import table
@@ -39,7 +39,7 @@ def open_parent(phase: str, given: str | None, config: dict[str, Any]) -> Parent
         CheckpointError: there is none, it is damaged, or it is of another phase.
         ConfigError: it was trained with a configuration that does not fit.
     """
-    path = _newest(phase, Path(config["output_dir"])) if given is None else _resolve(phase, Path(given))
+    path = _newest(phase, Path(config["output_dir"])) if given is None else named_checkpoint(Path(given))
     checkpoint = load_checkpoint(path)
     found = checkpoint.training.get("phase")
     if found != phase:
@@ -49,15 +49,6 @@ def open_parent(phase: str, given: str | None, config: dict[str, Any]) -> Parent
     parent = Parent(phase, path, checkpoint)
     _require_agreement(parent, phase, config)
     return parent
-
-
-def _resolve(phase: str, path: Path) -> Path:
-    if not (path / "run.json").exists():
-        return path
-    found = list_checkpoints(path)
-    if not found:
-        raise CheckpointError(f"the run {path} has no checkpoint yet; give another: {START_KEYS[phase]}=PATH")
-    return found[-1]
 
 
 def _newest(phase: str, output_dir: Path) -> Path:

@@ -19,7 +19,7 @@ from f1rl.callbacks.media import EpisodeMedia
 from f1rl.callbacks.progress import ProgressCallback
 from f1rl.callbacks.tensorboard import TensorBoardView
 from f1rl.config.schema import Config
-from f1rl.launch.build import PREDICTED_CAMERA
+from f1rl.launch.build import shown_cameras
 from f1rl.launch.rundir import RunDirectory
 from f1rl.launch.signals import stopped_by
 from f1rl.ranks import Ranks
@@ -88,10 +88,8 @@ def record(
     saved = directory.checkpoint.training if directory.checkpoint else None
     clocks = Clocks(**saved["clocks"]) if saved else Clocks()
     phase, spec, media = cfg.phase, data.spec, MediaWriter()
-    head = spec.camera_index("head") if "head" in spec.cameras else None
-    cameras = (head, spec.camera_index(PREDICTED_CAMERA))
     pictures = EpisodeMedia(
-        directory.path, media, cameras, sample_every=phase.sample_every, video_every=phase.video_every
+        directory.path, media, shown_cameras(spec), sample_every=phase.sample_every, video_every=phase.video_every
     )
     clock = ClockCallback(clocks, directory.segment, lambda: {**ledger(), "media": pictures.seconds}, ranks)
     metrics = directory.checkpoint.metrics if directory.checkpoint else None

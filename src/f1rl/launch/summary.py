@@ -22,7 +22,7 @@ _FILES = (
     ("logs", "messages"),
 )
 
-_EXPLORER_ROWS = (
+EXPLORER_ROWS = (
     ("reward", "reward (scaled and weighted)"),
     ("reward_memory", "memory term"),
     ("reward_uncertainty", "uncertainty term"),
@@ -32,6 +32,7 @@ _EXPLORER_ROWS = (
     ("contact_rate", "share of steps with a contact"),
     ("object_displacement", "displacement of objects (m)"),
     ("voxels", "end-effector voxels"),
+    ("coverage", "end-effector voxels of all episodes together"),
     ("loss", "world model's loss on what it saw"),
 )
 
@@ -42,7 +43,7 @@ def print_summary(console: Console, run_dir: Path, history: TrainingLog) -> dict
     if "val_random_policy_reward" in final:
         console.print(_against_chance(final))
     else:
-        _print_world_model(console, final)
+        print_world_model(console, final)
     console.print(f"\nfiles in {run_dir}/")
     for name, what in _FILES:
         path = run_dir / name
@@ -54,7 +55,8 @@ def print_summary(console: Console, run_dir: Path, history: TrainingLog) -> dict
     return final
 
 
-def _print_world_model(console: Console, final: dict[str, Any]) -> None:
+def print_world_model(console: Console, final: dict[str, Any]) -> None:
+    """Print an evaluation of a world model, beside the predictors that know nothing of actions."""
     console.print(_comparison(final))
     for name, against in (("action_sensitivity", "shuffled actions"), ("memory_gain", "an empty memory")):
         value, error = final[f"val_{name}"], final[f"val_{name}_stderr"]
@@ -66,7 +68,7 @@ def _against_chance(final: dict[str, Any]) -> Table:
     table = Table(title=f"held-out seeds, after {final['episode']} episodes of training, means per episode")
     for column in ("", "explorer", "random policy"):
         table.add_column(column, justify="left" if not column else "right")
-    for name, label in _EXPLORER_ROWS:
+    for name, label in EXPLORER_ROWS:
         if f"val_{name}" in final:
             table.add_row(label, *(f"{final[f'val_{prefix}{name}']:.4f}" for prefix in ("", "random_policy_")))
     if "val_explorer_loss" in final:

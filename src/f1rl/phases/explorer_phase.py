@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Self
@@ -80,9 +80,10 @@ class ExplorerModule(lightning.LightningModule):
         """Play the queue of ``streams`` as rollout ``number``: the same weights and number make the same rollout."""
         return self.watch(streams, ExplorerPlayer(self.actor, self._generator(number, _EXPLORER, streams.part)), number)
 
-    def sample(self, streams: EpisodeStreams) -> Rollout:
-        """Play with the newest weights, for an evaluation: always with the same noise."""
-        return self.watch(streams, ExplorerPlayer(self.model.explorer, self._generator(0, _EVALUATION, streams.part)))
+    def sample(self, streams: EpisodeStreams, *, deterministic: bool = False) -> Rollout:
+        """Play with the newest weights, for an evaluation: always with the same noise, or with none."""
+        noise = None if deterministic else self._generator(0, _EVALUATION, streams.part)
+        return self.watch(streams, ExplorerPlayer(self.model.explorer, noise, deterministic=deterministic))
 
     def watch(self, streams: EpisodeStreams, player: Player, number: int = 0) -> Rollout:
         """Let anybody play, and judge it as the explorer is judged."""
@@ -230,12 +231,3 @@ def behaviour(episode: TokenizedEpisode) -> dict[str, float]:
         values |= {"object_displacement": info["object_displacement"], "voxels": info["voxels_visited"]}
         values["contact_rate"] = info["contact_steps"] / length
     return values
-
-
-def mean_behaviour(episodes: Sequence[TokenizedEpisode]) -> dict[str, float]:
-    """Return the means of :func:`behaviour` over ``episodes``, their length and their success."""
-    rows = [
-        {**behaviour(e), "length": float(len(e)), "success": float(e.episode.info.get("success", 0.0))}
-        for e in episodes
-    ]
-    return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}

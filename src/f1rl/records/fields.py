@@ -34,9 +34,10 @@ ADVERSARY = ("reward_surprise", "wm_loss")
 
 EXPLORER_HELD_OUT = (
     "val_reward", "val_loss", "val_accuracy", "val_success", "val_object_displacement", "val_contact_rate",
-    "val_voxels",
+    "val_voxels", "val_coverage",
 )  # fmt: skip
-"""Fields of an entry of the ``val_history``; ``val_random_policy_...`` is what chance reaches from the same seeds."""
+"""Fields of an entry of the ``val_history``; ``val_random_policy_...`` is what chance reaches from the same seeds.
+All are means over episodes but ``val_coverage``, the voxels of all of them together."""
 
 ADVERSARY_HELD_OUT = ("val_explorer_loss",)
 """The world model's loss on what the explorer found when the phase began; ``val_loss`` is that on what it finds now."""

@@ -41,6 +41,7 @@ _TITLES = {
     "wm_loss": "Loss of the world model's updates",
     "explorer_loss": "Loss of the world model on what the explorer found at first",
     "voxels": "Voxels visited",
+    "coverage": "Voxels visited in all episodes together",
     "lr": "Learning rate",
     "psnr": "PSNR (dB)",
     "grad_norm": "Gradient norm",

@@ -150,6 +150,19 @@ def mean_interval(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return mean, t_quantile(n - 1) * values.std(0, ddof=1) / n**0.5
 
 
+def estimate(values: np.ndarray, total: float | None = None) -> dict[str, float]:
+    """Return ``mean`` and ``stderr`` of values ``[n]``; of jackknife pseudo-values, ``total`` is what they estimate."""
+    error = float(values.std(ddof=1)) / len(values) ** 0.5 if len(values) > 1 else float("nan")
+    return {"mean": float(values.mean()) if total is None else total, "stderr": error}
+
+
+def interval(values: np.ndarray, total: float | None = None) -> dict[str, float]:
+    """Return :func:`estimate` with the ends ``low`` and ``high`` of its confidence interval (Student's t)."""
+    found = estimate(values, total)
+    reach = t_quantile(len(values) - 1) * found["stderr"] if len(values) > 1 else float("nan")
+    return {**found, "low": found["mean"] - reach, "high": found["mean"] + reach}
+
+
 def t_quantile(degrees: int) -> float:
     """Return how many standard errors the confidence interval reaches to each side."""
     return float(stdtrit(degrees, (1 + CONFIDENCE) / 2))

@@ -23,6 +23,8 @@ class TokenizedEpisode:
     episode: Episode
     tokens: np.ndarray
     """``int16 [N + 1, L]``."""
+    visited: frozenset[int] = frozenset()
+    """Voxels that an end effector was in after a step; empty where they were not measured, or not kept."""
 
     @property
     def index(self) -> int:

@@ -30,12 +30,13 @@ class _Recording:
     tokens: list[np.ndarray]
     action: list[np.ndarray] = field(default_factory=list)
     reward: list[float] = field(default_factory=list)
+    visited: set[int] = field(default_factory=set)
 
     def finish(self, *, terminated: bool, truncated: bool, info: dict[str, float]) -> TokenizedEpisode:
         """Return the whole episode."""
         arrays = (np.stack(self.image), np.stack(self.state), np.stack(self.action), np.float32(self.reward))
         episode = Episode(self.request, *arrays, terminated=terminated, truncated=truncated, info=info)
-        return TokenizedEpisode(episode, np.stack(self.tokens).astype(np.int16))
+        return TokenizedEpisode(episode, np.stack(self.tokens).astype(np.int16), frozenset(self.visited))
 
 
 @dataclass
@@ -160,6 +161,9 @@ class EpisodeStreams:
         finished = {}
         for scene in np.flatnonzero(self.active):
             self._record(scene, given[scene], float(reward[scene]), tokens[scene])
+            if "ee_voxel" in infos:
+                places = infos["ee_voxel"][scene]
+                self._recordings[scene].visited.update(places[np.isfinite(places)].astype(int).tolist())
             if terminated[scene] or truncated[scene]:
                 info = {name: float(values[scene]) for name, values in infos.items() if _is_number(values)}
                 ends = {"terminated": bool(terminated[scene]), "truncated": bool(truncated[scene])}

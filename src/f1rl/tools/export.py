@@ -14,7 +14,7 @@ from rich.console import Console
 from safetensors.torch import save_file
 from torch import Tensor
 
-from f1rl.checkpoint import Checkpoint, list_checkpoints, load_checkpoint, load_model_weights
+from f1rl.checkpoint import Checkpoint, load_checkpoint, load_model_weights, named_checkpoint
 from f1rl.errors import CheckpointError, UsageError
 from f1rl.models.config import ModelConfig
 from f1rl.models.f1 import F1Model
@@ -36,7 +36,7 @@ def main(words: Sequence[str]) -> int:
         CheckpointError: the checkpoint cannot be read, or not be written in the layout.
     """
     options = _parse(words)
-    path = _checkpoint_path(options.checkpoint)
+    path = named_checkpoint(options.checkpoint)
     checkpoint, folder = load_checkpoint(path), options.folder
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"{folder} is not an empty folder; give another")
@@ -65,15 +65,6 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
         return parser.parse_args(words)
     except argparse.ArgumentError as error:
         raise UsageError(f"{error}; see python -m f1rl export --help") from error
-
-
-def _checkpoint_path(given: Path) -> Path:
-    if not (given / "run.json").exists():
-        return given
-    found = list_checkpoints(given)
-    if not found:
-        raise CheckpointError(f"the run {given} has no checkpoint yet")
-    return found[-1]
 
 
 def _take_mean(checkpoint: Checkpoint, path: Path) -> None:
