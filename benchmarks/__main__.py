@@ -21,6 +21,7 @@ LONG = (
     ("every embodiment in every control mode", ["-m", "benchmarks.matrix"]),
     ("planned poses", ["-m", "benchmarks.planning"]),
     ("ManiSkill's tasks", ["-m", "benchmarks.maniskill_tasks"]),
+    ("what memory is good for", ["-m", "benchmarks.memory"]),
     ("policy losses on standard tasks", ["-m", "benchmarks.algorithms"]),
     ("what explorers learn", ["-m", "benchmarks.explorers"]),
 )

@@ -51,6 +51,7 @@ EXPLORER = (
     "trainer.cpu_threads=1",
 )
 ADVERSARY = (
+    "phase.adversary.surprise=progress",
     "phase.adversary.wm_updates_per_iter=2",
     "phase.adversary.wm_batch_size=2",
     "phase.adversary.buffer_size=6",

@@ -60,7 +60,6 @@ def test_the_world_model_of_a_student_stays_the_teachers(lineage: Path) -> None:
         ("student", ("algo=grpo", "algo.num_generations=2", "algo.reference_weight=0.1"), signal.SIGKILL),
         ("student", ("policy=flow", "rollout.overlap=true", "phase.rewards.uncertainty=disagreement"), signal.SIGTERM),
         ("adversarial", (), signal.SIGKILL),
-        ("adversarial", ("phase.adversary.surprise=progress",), signal.SIGTERM),
     ],
 )
 def test_a_parted_run_equals_a_whole_one(
