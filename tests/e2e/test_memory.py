@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-
 from benchmarks.memory import COLOUR, CUE, KINDS
+
 from e2e_support import Launcher, validations
 
 

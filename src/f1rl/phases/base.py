@@ -74,7 +74,8 @@ def clip_gradients(model: torch.nn.Module, plan: OptimizerPlan, step: int) -> fl
         raise DivergedError(
             f"the gradient of the update after {step} optimizer steps of this segment is "
             f"{norm}; the parameters were not changed by it, and the checkpoints before it are intact. "
-            f"Start again with a lower learning rate (now {plan.learning_rate:g}) or more "
+            f"Start again with a lower learning rate (now {plan.learning_rate:g}: phase.learning_rate, or that of an "
+            "adversary's world model, phase.adversary.wm_learning_rate) or more "
             "phase.warmup_steps in another output_dir; debug=nan names the operation that produced it"
         )
     return norm
