@@ -40,9 +40,10 @@ def _let_time_run_out(job: str, run: Path) -> None:
 def jobs(cluster: Path, tmp_path_factory: pytest.TempPathFactory, tokenizer_cache: Path, finished: Path) -> Launcher:
     """Submit all jobs at once, interrupt them in the middle, and wait for their ends; return where they ran."""
     launcher = Launcher(tmp_path_factory.mktemp("requeue"), tokenizer_cache)
-    env = misbehaving(launcher.directory, "held")
+    held = misbehaving(launcher.directory, "held")
     ids = {}
     for name, overrides in CASES.items():
+        env = None if name in WHOLE else held
         said = launcher.plain("submit", *short(tokenizer_cache, f"output_dir={name}", *overrides), env=env)
         assert said.returncode == 0, said.stderr
         (ids[name],) = job_ids(said.stdout)
