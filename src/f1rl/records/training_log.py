@@ -67,7 +67,7 @@ def common_config(config: dict[str, Any]) -> dict[str, Any]:
     """
     phase, environment = config.get("phase", {}), config.get("env", {}).get("id")
     found = {
-        "model_path": config.get("model", {}).get("weights") or "from scratch",
+        "model_path": _start(config),
         "train_data": environment,
         "val_data": f"{environment}, held-out seeds",
         "num_epochs": 1,  # episodes are made as they are needed; none is seen twice
@@ -76,6 +76,14 @@ def common_config(config: dict[str, Any]) -> dict[str, Any]:
         "gradient_accumulation_steps": phase.get("accumulate_grad_batches"),
     }
     return {**found, **config}
+
+
+def _start(config: dict[str, Any]) -> str:
+    """Return where the weights of a run come from: a checkpoint of an earlier phase, published ones, or nowhere."""
+    phase = config.get("phase", {})
+    earlier = (phase.get(key) for key in ("student_checkpoint", "teacher_checkpoint", "teacher_path"))
+    published = config.get("model", {}).get("weights", {}).get("source")
+    return next(filter(None, (*earlier, published)), "from scratch")
 
 
 class TrainingLog:
