@@ -270,7 +270,20 @@ class ModelConfig:
         return _build(cls, values, "model")
 
 
-def _rules(config: ModelConfig) -> list[tuple[bool, str]]:
+_Rules = list[tuple[bool, str]]
+"""Whether a rule is broken, and what to say if it is."""
+
+
+def _rules(config: ModelConfig) -> _Rules:
+    """Return all rules between keys; those after the counts only make sense where every count is 1 or more."""
+    counts = _count_rules(config)
+    if any(broken for broken, _ in counts):
+        return counts
+    parts = (_tokenizer_rules, _expert_rules, _weight_rules, _lora_rules, _training_rules)
+    return [rule for part in parts for rule in part(config)]
+
+
+def _count_rules(config: ModelConfig) -> _Rules:
     vq, attention, vision = config.tokenizer, config.attention, config.und.vision
     numbers = [
         ("model.image_size", config.image_size),
@@ -292,9 +305,11 @@ def _rules(config: ModelConfig) -> list[tuple[bool, str]]:
         ("model.memory.hidden", config.memory.hidden),
         ("model.memory.num_layers", config.memory.num_layers),
     ]
-    rules = [(value < 1, f"{key} is {value}, it must be at least 1") for key, value in numbers]
-    if any(broken for broken, _ in rules):
-        return rules
+    return [(value < 1, f"{key} is {value}, it must be at least 1") for key, value in numbers]
+
+
+def _tokenizer_rules(config: ModelConfig) -> _Rules:
+    vq = config.tokenizer
     grid, rest = divmod(vq.image_size, vq.downsample)
     return [
         (config.n_pred_img_steps != 1, f"model.n_pred_img_steps is {config.n_pred_img_steps}, only 1 is supported"),
@@ -321,6 +336,13 @@ def _rules(config: ModelConfig) -> list[tuple[bool, str]]:
             not 0.0 <= vq.phi_ratio <= 1.0,
             f"model.tokenizer.phi_ratio is {vq.phi_ratio}, it must lie in [0, 1]",
         ),
+    ]
+
+
+def _expert_rules(config: ModelConfig) -> _Rules:
+    attention, vision = config.attention, config.und.vision
+    grid = config.tokenizer.image_size // config.tokenizer.downsample
+    return [
         (
             attention.heads % attention.kv_heads != 0,
             f"model.attention.heads is {attention.heads}, not divisible by model.attention.kv_heads "
@@ -347,6 +369,12 @@ def _rules(config: ModelConfig) -> list[tuple[bool, str]]:
             config.gen.history_side is not None and not 1 <= config.gen.history_side <= grid,
             f"model.gen.history_side is {config.gen.history_side}, it must lie between 1 and the latent grid {grid}",
         ),
+        (config.prompt.text == "", "model.prompt.text is empty, the understanding expert needs at least one token"),
+    ]
+
+
+def _weight_rules(config: ModelConfig) -> _Rules:
+    return [
         (
             config.weights.source is not None
             and config.weights.tokenizer is not None
@@ -361,7 +389,11 @@ def _rules(config: ModelConfig) -> list[tuple[bool, str]]:
             "model.weights.layout=f1 needs model.gen.history_side=null and model.gen.latent_prior=false: the published "
             "weights know neither",
         ),
-        *_lora_rules(config),
+    ]
+
+
+def _training_rules(config: ModelConfig) -> _Rules:
+    return [
         (config.prefix_cache < 0, f"model.prefix_cache is {config.prefix_cache}, it must be 0 or more"),
         (
             config.prefix_cache > 0 and config.und_sees_history,
@@ -376,11 +408,10 @@ def _rules(config: ModelConfig) -> list[tuple[bool, str]]:
             (value < 0, f"model.lr_ratios.{name} is {value}, it must be 0 or more")
             for name, value in vars(config.lr_ratios).items()
         ),
-        (config.prompt.text == "", "model.prompt.text is empty, the understanding expert needs at least one token"),
     ]
 
 
-def _lora_rules(config: ModelConfig) -> list[tuple[bool, str]]:
+def _lora_rules(config: ModelConfig) -> _Rules:
     lora = config.lora
     if lora.r == 0:
         return []
