@@ -10,14 +10,15 @@ import torch
 
 from f1rl.config.compose import compose
 from f1rl.models.explorer import Decision, Explorer, Situation
+from f1rl.phases.algorithm import Algorithm
 from f1rl.phases.decisions import Rollout, RolloutRecorder
-from f1rl.phases.policy_update import Algorithm, lesson_metrics, make_lesson, update_step
+from f1rl.phases.policy_update import lesson_metrics, make_lesson, update_step
 from f1rl.rollout.source import TokenizedEpisode
 from f1rl_envs.spec import Episode, EpisodeRequest
 
 PPO = Algorithm(
-    "ppo", epochs=4, minibatch_size=32, clip=0.2, target_kl=None, entropy_weight=0.0, gamma=0.9, gae_lambda=0.8,
-    value_weight=0.5, value_clip=None, num_generations=2, reference_weight=0.0,
+    "ppo", episodes_per_update=16, epochs=4, minibatch_size=32, clip=0.2, target_kl=None, entropy_weight=0.0,
+    gamma=0.9, gae_lambda=0.8, value_weight=0.5, value_clip=None, num_generations=2, reference_weight=0.0,
 )  # fmt: skip
 GRPO = replace(PPO, name="grpo", gamma=1.0)
 

@@ -1,7 +1,8 @@
 """The only list of configuration keys: their types, and one line each of what they mean.
 
 The model's part is :class:`f1rl.models.config.ModelConfig`, because models are also built from checkpoints without this
-package; it imports nothing heavy either.
+package, and that of ``algo`` is :class:`f1rl.phases.algorithm.Algorithm`, which learns without it; neither imports
+anything heavy.
 
 No field has a default: defaults live in ``conf/`` and nowhere else. The line under a field is also the comment above
 the key in ``conf/`` and the text of the tables in ``docs/configuration.md``; tests keep the three equal.
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from f1rl.models.config import ModelConfig
+from f1rl.phases.algorithm import Algorithm
 
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 
@@ -135,38 +137,6 @@ class Phase:
     """What an explorer is paid for; null in the teacher phase, which has none."""
     adversary: Adversary | None
     """World model against explorer; null in the other phases."""
-
-
-@dataclass(frozen=True)
-class Algo:
-    """How an explorer learns from a rollout; the teacher phase has none, and reads none of it."""
-
-    name: Literal["ppo", "grpo"]
-    """ppo (a value function says what was expected) or grpo (the mean of a group of equal starts does)."""
-    episodes_per_update: int
-    """Episodes of a rollout, after which the explorer is updated."""
-    epochs: int
-    """Passes over a rollout."""
-    minibatch_size: int
-    """Decisions of one optimizer step."""
-    clip: float
-    """Furthest that the probability ratio may usefully go from 1."""
-    target_kl: float | None
-    """Estimated divergence in nats per decision beyond which a rollout's other updates are left out; null: none."""
-    entropy_weight: float
-    """Weight of the policy's entropy per real action entry."""
-    gamma: float
-    """Discount of a decision."""
-    gae_lambda: float
-    """ppo: weight of longer advantage estimates, 0 (one decision) to 1 (to the end)."""
-    value_weight: float
-    """ppo: weight of the value loss."""
-    value_clip: float | None
-    """ppo: furthest useful move of a value in one update; null does not clip."""
-    num_generations: int
-    """grpo: episodes of a group, which begin from the same seeds."""
-    reference_weight: float
-    """grpo: weight of the divergence from the first policy of the run."""
 
 
 @dataclass(frozen=True)
@@ -439,7 +409,7 @@ class Config:
     """Free labels for finding the run again."""
     phase: Phase
     """What is learned."""
-    algo: Algo
+    algo: Algorithm
     """How an explorer learns."""
     policy: Policy
     """How an explorer chooses actions."""

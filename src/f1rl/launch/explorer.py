@@ -11,7 +11,6 @@ import lightning
 
 from f1rl.checkpoint import Checkpoint, load_model_weights
 from f1rl.config.schema import Config
-from f1rl.config.typed import to_tree
 from f1rl.dataset.meaning import Meaning
 from f1rl.dataset.recorder import EpisodeRecorder
 from f1rl.dataset.writer import DatasetWriter
@@ -32,7 +31,6 @@ from f1rl.phases.exploration import RewardSettings
 from f1rl.phases.explorer_evaluation import HeldOutSeeds
 from f1rl.phases.explorer_phase import ExplorerModule, ExplorerSettings
 from f1rl.phases.players import RandomPlayer
-from f1rl.phases.policy_update import Algorithm
 from f1rl.phases.student import StudentModule
 from f1rl.rollout.explorer_data import ExplorerDataModule, ExplorerPlan
 from f1rl.rollout.replay import ReplayBuffer, ReplayMix
@@ -244,7 +242,7 @@ def scene_groups(cfg: Config) -> tuple[list[int], int]:
 def _module(cfg: Config, agent: Agent, data: ExplorerDataModule) -> ExplorerModule:
     settings = ExplorerSettings(
         plan=_plan(cfg, data, cfg.phase.learning_rate),
-        algorithm=Algorithm(**{k: v for k, v in to_tree(cfg.algo).items() if k != "episodes_per_update"}),
+        algorithm=cfg.algo,
         rewards=_rewards(cfg),
         camera=data.camera,
         seed=cfg.seed,

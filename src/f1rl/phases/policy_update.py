@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor
@@ -12,37 +11,8 @@ from torch import Tensor
 from f1rl.losses.advantages import Advantages, explained_variance, generalized_advantages, group_advantages, normalized
 from f1rl.losses.policy_gradient import clipped_policy_loss, clipped_value_loss, reference_kl
 from f1rl.models.explorer import Explorer, Situation
+from f1rl.phases.algorithm import Algorithm
 from f1rl.phases.decisions import Rollout
-
-
-@dataclass(frozen=True)
-class Algorithm:
-    """How a policy learns from a rollout."""
-
-    name: Literal["ppo", "grpo"]
-    """``ppo`` (a value function says what was expected) or ``grpo`` (the mean of a group of equal starts does)."""
-    epochs: int
-    """Passes over a rollout."""
-    minibatch_size: int
-    """Decisions of one optimizer step."""
-    clip: float
-    """Furthest that the probability ratio may usefully go from 1."""
-    target_kl: float | None
-    """Estimated divergence, in nats per decision, beyond which the rest of a rollout's updates is left out."""
-    entropy_weight: float
-    """Weight of the entropy per real action entry."""
-    gamma: float
-    """Discount of a decision."""
-    gae_lambda: float
-    """PPO: weight of longer advantage estimates."""
-    value_weight: float
-    """PPO: weight of the value loss."""
-    value_clip: float | None
-    """PPO: furthest useful move of a value in one update; null does not clip."""
-    num_generations: int
-    """GRPO: rollouts of a group, which begin from the same seeds."""
-    reference_weight: float
-    """GRPO: weight of the divergence from the first policy."""
 
 
 @dataclass
