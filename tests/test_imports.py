@@ -34,6 +34,7 @@ ALLOWED = {
         "f1rl.launch.outcome",
         "f1rl.launch.signals",
         "f1rl.multirun",
+        "f1rl.pipeline",
         "f1rl.records",
         "f1rl_envs",
     ),

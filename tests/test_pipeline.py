@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from f1rl.errors import ConfigError, UsageError
-from f1rl.pipeline import check, expand, membership, open_pipeline
+from f1rl.pipeline import check, expand, membership, open_pipeline, split_directory
 
 DIRECTORY = Path("outputs/my, 'own' chain")
 
@@ -34,6 +34,15 @@ def test_each_phase_starts_from_the_one_before() -> None:
 def test_a_value_may_hold_a_colon() -> None:
     configs = check(expand(["env.render_device=cuda:0"], DIRECTORY))
     assert {config.env.render_device for config in configs.values()} == {"cuda:0"}
+
+
+def test_the_directory_is_one_of_the_words() -> None:
+    assert split_directory(["env=toy", "pipeline.dir=my chain"]) == (Path("my chain"), ["env=toy"])
+    directory, words = split_directory(["env=toy"])
+    assert (directory.parent, directory.name[:9], words) == (Path("outputs"), "pipeline_", ["env=toy"])
+    for wrong in (["pipeline.dir="], ["pipeline.dir=a", "pipeline.dir=b"]):
+        with pytest.raises(UsageError, match=r"pipeline\.dir=DIR names one directory"):
+            split_directory(wrong)
 
 
 @pytest.mark.parametrize(
@@ -75,6 +84,8 @@ def test_a_pipeline_is_opened_again_by_the_same_words_only(tmp_path: Path) -> No
     assert open_pipeline(tmp_path / "chain", ["env=toy"]) == made
     with pytest.raises(ConfigError, match=r"there: env=toy\n  now:   env=toy seed=1"):
         open_pipeline(tmp_path / "chain", ["env=toy", "seed=1"])
+    where = ["launcher.timeout_min=600", "student:launcher.partition=gpu"]
+    assert open_pipeline(tmp_path / "chain", [where[0], "env=toy", where[1]]) == made
     (tmp_path / "chain" / "pipeline.json").write_text("{")
     with pytest.raises(ConfigError, match="is damaged"):
         open_pipeline(tmp_path / "chain", ["env=toy"])

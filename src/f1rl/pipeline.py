@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import shlex
 import time
 import uuid
 from collections.abc import Mapping, Sequence
@@ -24,7 +25,26 @@ from f1rl.records.files import write_json
 FILE = "pipeline.json"
 """In the directory of a pipeline, beside its runs: id, words, when it began."""
 
+_DIRECTORY = "pipeline.dir="
 _RESERVED = {"phase", "output_dir", "resume", "overwrite", *START_KEYS.values()}
+
+
+def split_directory(words: Sequence[str]) -> tuple[Path, list[str]]:
+    """Return the directory that ``pipeline.dir=DIR`` names, a new one if none does, and the other words.
+
+    Raises:
+        UsageError: it is named twice, or by nothing.
+    """
+    places = [word.removeprefix(_DIRECTORY) for word in words if word.startswith(_DIRECTORY)]
+    if len(places) > 1 or "" in places:
+        raise UsageError(f"{_DIRECTORY}DIR names one directory; got {' '.join(_DIRECTORY + place for place in places)}")
+    default = f"outputs/pipeline_{time.strftime('%Y-%m-%d_%H-%M-%S')}"
+    return Path(*places or [default]), [word for word in words if not word.startswith(_DIRECTORY)]
+
+
+def command_line(directory: Path, words: Sequence[str]) -> str:
+    """Return the words, as a shell takes them, with which the pipeline in ``directory`` goes on."""
+    return shlex.join([*words, f"{_DIRECTORY}{directory}"])
 
 
 def run_directory(directory: Path, phase: str) -> Path:
@@ -84,17 +104,20 @@ def check(chain: Mapping[str, Sequence[str]]) -> dict[str, Config]:
     return configs
 
 
-def open_pipeline(directory: Path, words: Sequence[str]) -> dict[str, Any]:
-    """Make ``directory`` that of a pipeline with these words, or find that it already is; return what its file says.
+def find_pipeline(directory: Path, words: Sequence[str]) -> dict[str, Any] | None:
+    """Return what the file of the pipeline in ``directory`` says; None if there is nothing there yet.
+
+    Args:
+        directory: of the pipeline.
+        words: with which it goes on: the old ones, but for those of ``launcher``.
 
     Raises:
         ConfigError: it holds a pipeline of other words, or runs that are part of none.
-        EnvironmentFailure: the file cannot be written.
     """
     file = directory / FILE
     if file.exists():
         known = _read(file)
-        if known["words"] != list(words):
+        if _binding(known["words"]) != _binding(words):
             raise ConfigError(
                 f"{directory} holds a pipeline of other words:\n  there: {' '.join(known['words'])}\n  now:   "
                 f"{' '.join(words)}\nGive the same words to go on, or another pipeline.dir=..."
@@ -103,9 +126,28 @@ def open_pipeline(directory: Path, words: Sequence[str]) -> dict[str, Any]:
     strangers = [run for phase in PHASES if ((run := run_directory(directory, phase)) / "run.json").exists()]
     if strangers:
         raise ConfigError(f"{strangers[0]} holds a run that is part of no pipeline; give another pipeline.dir=...")
+    return None
+
+
+def open_pipeline(directory: Path, words: Sequence[str]) -> dict[str, Any]:
+    """Make ``directory`` that of a pipeline with these words, or find that it already is; return what its file says.
+
+    Raises:
+        ConfigError: see :func:`find_pipeline`.
+        EnvironmentFailure: the file cannot be written.
+    """
+    found = find_pipeline(directory, words)
+    if found is not None:
+        return found
     made = {"id": uuid.uuid4().hex[:12], "words": list(words), "phases": list(PHASES), "started": time.time()}
-    write_json(file, made)
+    write_json(directory / FILE, made)
     return made
+
+
+def is_finished(directory: Path, phase: str) -> bool:
+    """Return whether the run of ``phase`` has done all that it was to do."""
+    file = run_directory(directory, phase) / "run.json"
+    return file.exists() and json.loads(file.read_text()).get("status") == "done"
 
 
 def membership(run: Path) -> dict[str, Any] | None:
@@ -129,6 +171,12 @@ def _read(file: Path) -> dict[str, Any]:
     if not isinstance(found, dict) or not {"id", "words"} <= found.keys():
         raise ConfigError(f"{file} is not a pipeline's; give another pipeline.dir=...")
     return found
+
+
+def _binding(words: Sequence[str]) -> list[str]:
+    """Return the words that decide what a pipeline is: all but those about where and how long its jobs may run."""
+    keys = [parse([_addressed(word)[1]])[0].key_or_group for word in words]
+    return [word for word, key in zip(words, keys, strict=True) if key.partition(".")[0] != "launcher"]
 
 
 def _addressed(word: str) -> tuple[str | None, str]:

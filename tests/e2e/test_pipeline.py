@@ -53,6 +53,7 @@ def test_a_stopped_pipeline_goes_on_and_equals_the_phases_one_by_one(lineage: Pa
     again = launcher.plain(*launcher.command(*WORDS, name="pipeline")[3:])
     assert again.returncode == 0
     assert again.stdout.count("finished before") == 3
+    assert "[/]" not in again.stdout  # the table's markup is drawn, and not shown
 
 
 def test_a_failing_phase_ends_the_pipeline_with_its_exit_code(launcher: Launcher) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,7 @@ from f1rl.jobs.batch_script import after
 from f1rl.jobs.job import Job
 from f1rl.jobs.slurm import Submission, _no_outer_job
 from f1rl.jobs.snapshot import take_snapshot
+from f1rl.pipeline import open_pipeline
 
 CLUSTER = (
     "env=toy", "trainer=ddp", "trainer.num_nodes=3", "phase.num_episodes=48", "launcher.partition=gpu",
@@ -139,21 +141,50 @@ def test_a_dry_run_shows_the_text_and_leaves_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_pipeline_is_submitted_as_far_as_it_is_not_finished(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = ["submit", "pipeline", "env=toy", "student:launcher.mem_gb=9", "pipeline.dir=chain", "--dry-run"]
+    assert cli.main(words) == 0
+    chain = re.findall(r"--(?:job-name|dependency|mem)=(.*)", capsys.readouterr().out)
+    assert sorted(chain[:1]) == ["teacher-toy-s0"]
+    assert sorted(chain[1:4]) == ["'afterok:<teacher>'", "9GB", "student-toy-s0"]
+    assert sorted(chain[4:]) == ["'afterok:<student>'", "adversarial-toy-s0"]
+    assert list(tmp_path.iterdir()) == []
+
+    open_pipeline(Path("chain"), ["env=toy", "student:launcher.mem_gb=2"])
+    (tmp_path / "chain" / "teacher_rl").mkdir()
+    (tmp_path / "chain" / "teacher_rl" / "run.json").write_text('{"status": "done"}')
+    assert cli.main(words) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("teacher: finished before\n")
+    assert sorted(re.findall(r"--(?:job-name|dependency)=(.*)", said)) == [
+        "'afterok:<student>'", "adversarial-toy-s0", "student-toy-s0",
+    ]  # fmt: skip
+    assert cli.main([*words, "seed=1"]) == 3
+    assert "chain holds a pipeline of other words" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [
         (["--dryrun"], 2, "did you mean '--dry-run'?"),
         (["pipeline", "-m"], 2, "cannot be swept"),
-        (["pipeline", "output_dir=x"], 2, "output_dir cannot be given for a pipeline"),
+        (["pipeline", "output_dir=x"], 2, "it decides output_dir itself"),
+        (["pipeline", "env=toy", "adversarial:trainer.devices=auto"], 3, "cannot be counted before the job runs"),
         (["seed=1,2"], 2, "add -m to start them all"),
         (["phase.lr=1"], 3, "did you mean phase.learning_rate?"),
     ],
 )
 def test_mistakes_are_told_before_anything_is_submitted(
-    words: list[str], code: int, message: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+    words: list[str], code: int, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
     assert cli.main(["submit", *words]) == code
     assert message in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_run_in_the_way_is_told_at_submission(

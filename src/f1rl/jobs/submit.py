@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
-from f1rl.config.compose import compose, parse
+from f1rl.config.compose import compose
 from f1rl.config.schema import Config
 from f1rl.config.typed import suggest, to_tree
 from f1rl.errors import ConfigError, ProcessFailed, UsageError
@@ -16,9 +16,15 @@ from f1rl.jobs.job import Job
 from f1rl.jobs.slurm import Submission, Submitted, show
 from f1rl.jobs.summary import line
 from f1rl.jobs.waiting import wait_for
-
-PIPELINE = {"teacher": None, "student": "phase.teacher_path", "adversarial": "phase.student_checkpoint"}
-"""The phases in their order, each with the key that names the run it starts from."""
+from f1rl.pipeline import (
+    check,
+    command_line,
+    expand,
+    find_pipeline,
+    is_finished,
+    open_pipeline,
+    split_directory,
+)
 
 USAGE = """\
 Usage: python -m f1rl submit [pipeline] [-m] [group=option ...] [section.key=value ...] [options]
@@ -45,13 +51,38 @@ def main(words: Sequence[str]) -> int:
         how = [f"hydra.launcher.dry_run={options.dry_run}", f"hydra.launcher.wait={options.wait}"]
         run_all(["hydra/launcher=f1rl_slurm", *options.overrides, *how])
         return 0
-    configs = _pipeline(options.overrides) if options.pipeline else [compose(options.overrides)]
-    for cfg in configs:
-        _refuse_other_run(cfg)
-    submitted = _submit_in_a_row(configs, dry_run=options.dry_run)
+    submit = _submit_pipeline if options.pipeline else _submit_run
+    submitted = submit(options.overrides, dry_run=options.dry_run)
     if options.wait:
         _wait(submitted)
     return 0
+
+
+def _submit_run(words: Sequence[str], *, dry_run: bool) -> list[Submitted]:
+    config = compose(words)
+    _check(config)
+    return _submit_in_a_row([config], dry_run=dry_run)
+
+
+def _submit_pipeline(words: Sequence[str], *, dry_run: bool) -> list[Submitted]:
+    """Submit the phases of a pipeline that are not finished yet, as ``python -m f1rl pipeline`` would run them.
+
+    Raises:
+        UsageError: the words make no sense.
+        ConfigError: a phase's configuration is wrong, or the directory holds something else; nothing was written.
+    """
+    directory, overrides = split_directory(words)
+    configs = check(expand(overrides, directory))
+    find_pipeline(directory, overrides)
+    for phase in [phase for phase in configs if is_finished(directory, phase)]:
+        print(f"{phase}: finished before")
+        del configs[phase]
+    for config in configs.values():
+        _check(config)
+    if configs and not dry_run:
+        identity = open_pipeline(directory, overrides)["id"]
+        print(f"pipeline {identity}; go on with python -m f1rl submit pipeline {command_line(directory, overrides)}")
+    return _submit_in_a_row([*configs.values()], dry_run=dry_run)
 
 
 def _submit_in_a_row(configs: Sequence[Config], *, dry_run: bool) -> list[Submitted]:
@@ -93,23 +124,6 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
     return options
 
 
-def _pipeline(overrides: Sequence[str]) -> list[Config]:
-    """Return the configurations of the phases, each of which starts from the run before it.
-
-    Raises:
-        UsageError: an override would give all phases one directory, or one phase.
-        ConfigError: listing what is wrong with the first phase that is wrong.
-    """
-    taken = {override.key_or_group for override in parse(overrides)} & {"phase", "output_dir"}
-    if taken:
-        raise UsageError(f"{', '.join(sorted(taken))} cannot be given for a pipeline: its phases differ in that")
-    configs: list[Config] = []
-    for phase, key in PIPELINE.items():
-        parent = [f"{key}={configs[-1].output_dir}"] if key else []
-        configs.append(compose([f"phase={phase}", *overrides, *parent]))
-    return configs
-
-
 def _job(cfg: Config) -> Job:
     return Job(cfg.phase.name, {**to_tree(cfg), "output_dir": str(Path(cfg.output_dir).absolute())})
 
@@ -119,13 +133,18 @@ def _folder(cfg: Config) -> Path:
     return Path("slurm") / f"{time.strftime('%Y-%m-%d_%H-%M-%S')}_{cfg.name}_{uuid.uuid4().hex[:4]}"
 
 
-def _refuse_other_run(cfg: Config) -> None:
-    """Say now, and not when the job starts, that a run would be in the way."""
+def _check(cfg: Config) -> None:
+    """Say now, and not when the job starts or when others are submitted already, what is in the way.
+
+    Raises:
+        ConfigError: a run is, or the job's resources cannot be asked for.
+    """
     if (Path(cfg.output_dir) / "run.json").exists() and cfg.resume is None and not cfg.overwrite:
         raise ConfigError(
             f"{cfg.output_dir} holds a run already. Continue it with resume=auto, replace it with overwrite=true, or "
             "choose another output_dir=..."
         )
+    Submission([_job(cfg)], cfg, _folder(cfg))
 
 
 def _wait(submitted: Sequence[Submitted]) -> None:

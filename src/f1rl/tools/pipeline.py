@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import os
 import shlex
 import signal
@@ -20,12 +19,10 @@ from rich.console import Console
 from f1rl.errors import Interrupted, Preempted
 from f1rl.launch.signals import PREEMPTING, STOPPING
 from f1rl.launch.spawn import die_with_parent
-from f1rl.pipeline import check, expand, open_pipeline, run_directory
+from f1rl.pipeline import check, command_line, expand, is_finished, open_pipeline, run_directory, split_directory
 from f1rl.records.reader import RUN_FILE, RunRecords
 from f1rl.tools.arguments import Parser
 from f1rl.tools.runs import WIDE, describe, table
-
-_DIRECTORY = "pipeline.dir="
 
 
 def main(words: Sequence[str]) -> int:
@@ -42,15 +39,15 @@ def main(words: Sequence[str]) -> int:
     chain = expand(overrides, directory)
     check(chain)
     identity = open_pipeline(directory, overrides)["id"]
-    console = Console(highlight=False, markup=False, soft_wrap=True)
-    console.print(f"pipeline {identity} in {directory}/")
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(f"pipeline {identity} in {directory}/", markup=False)
     code = _run_all(chain, directory, console)
     runs = [run for phase in chain if ((run := run_directory(directory, phase)) / RUN_FILE).exists()]
     if runs:
         console.print(table([describe(RunRecords(run)) for run in runs], time.time(), is_wide=console.width >= WIDE))
     if code:
-        words = shlex.join([*overrides, f"{_DIRECTORY}{directory}"])
-        print(f"f1rl: stopped with exit code {code}. Go on with python -m f1rl pipeline {words}", file=sys.stderr)
+        again = command_line(directory, overrides)
+        print(f"f1rl: stopped with exit code {code}. Go on with python -m f1rl pipeline {again}", file=sys.stderr)
     return code
 
 
@@ -64,31 +61,21 @@ def _parse(words: Sequence[str]) -> tuple[Path, list[str]]:
         help="group=option or key=value, for all phases or for one: env=franka student:phase.num_episodes=480; "
         "pipeline.dir=DIR is where the runs go (default: outputs/pipeline_<time>)",
     )
-    given = parser.parse_args(words).words
-    places = [word.removeprefix(_DIRECTORY) for word in given if word.startswith(_DIRECTORY)]
-    if len(places) > 1 or "" in places:
-        parser.error("pipeline.dir=DIR names one directory")
-    default = f"outputs/pipeline_{time.strftime('%Y-%m-%d_%H-%M-%S')}"
-    return Path(*places or [default]), [word for word in given if not word.startswith(_DIRECTORY)]
+    return split_directory(parser.parse_args(words).words)
 
 
 def _run_all(chain: dict[str, list[str]], directory: Path, console: Console) -> int:
     """Run what is not finished until something fails or a signal comes; return the exit code."""
     with _Relay() as relay:
         for place, (phase, words) in enumerate(chain.items(), 1):
-            if _is_done(run_directory(directory, phase)):
+            if is_finished(directory, phase):
                 console.print(f"{place}/{len(chain)} {phase}: finished before")
                 continue
-            console.print(f"{place}/{len(chain)} {phase}: python -m f1rl {shlex.join(words)}")
+            console.print(f"{place}/{len(chain)} {phase}: python -m f1rl {shlex.join(words)}", markup=False)
             code = relay.run([sys.executable, "-m", "f1rl", *words])
             if code:
                 return code
     return 0
-
-
-def _is_done(run: Path) -> bool:
-    file = run / RUN_FILE
-    return file.exists() and json.loads(file.read_text()).get("status") == "done"
 
 
 class _Relay:
