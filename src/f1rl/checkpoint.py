@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,9 @@ FORMAT = 1
 """Raised when an older checkpoint can no longer be read."""
 
 _FILES = ("model.pt", "training_state.pt", "metrics.pt")
+
+Beside = Callable[[Mapping[str, torch.Tensor], Path], None]
+"""Writes more files for others to read, from the state of the model, into the folder of a checkpoint."""
 _FINGERPRINT = "base_fingerprint"
 """Last name of the tensor that says which weights adapters belong to."""
 _NAME = re.compile(r"checkpoint-(\d+)")
@@ -54,8 +58,8 @@ def _episode(path: Path) -> int:
     return int(_NAME.fullmatch(path.name).group(1))
 
 
-def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """Write ``checkpoint`` to the directory ``path``, atomically.
+def save_checkpoint(path: Path, checkpoint: Checkpoint, beside: Beside | None = None) -> None:
+    """Write ``checkpoint`` to the directory ``path``, atomically, with what ``beside`` adds to it.
 
     Raises:
         EnvironmentFailure: the file system refuses (full, read-only); an older checkpoint of that name is intact.
@@ -70,6 +74,8 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
                 torch.save(content, file)
                 file.flush()
                 os.fsync(file.fileno())
+        if beside is not None:
+            beside(checkpoint.model, temporary)
         _swap(temporary, path)
     except (OSError, RuntimeError) as error:  # torch reports a full disk as RuntimeError
         shutil.rmtree(temporary, ignore_errors=True)

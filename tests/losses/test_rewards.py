@@ -31,6 +31,8 @@ def test_unrelated_memories_are_refused_instead_of_compared():
     with pytest.raises(ValueError, match="come from different networks"):
         memory_distance(Recollection(state, origin(one)), Recollection(state, origin(other)))
     assert origin(one) == origin(one)
+    half = torch.nn.GRU(3, 4, dtype=torch.bfloat16)  # as frozen experts may be kept
+    assert origin(half) != origin(one)
     with pytest.raises(ValueError, match="shapes differ"):
         memory_distance(Recollection(state, "a"), Recollection(state[:, :1], "a"))
 

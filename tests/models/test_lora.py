@@ -160,9 +160,10 @@ def test_the_adapter_is_written_as_peft_reads_it(make_model, make_adapted, rando
     model = make_adapted()
     inputs = random_inputs(model, 2, 2)
     train(model, inputs)
-    save_adapter(model, LORA, tmp_path / "adapter")
-    plain = make_model()
-    inject_adapter_in_model(PeftConfig.from_pretrained(str(tmp_path / "adapter")), plain)
+    save_adapter(model, model.config, tmp_path / "adapter")
+    plain, settings = make_model(), PeftConfig.from_pretrained(str(tmp_path / "adapter"))
+    assert (settings.r, settings.lora_alpha, settings.base_model_name_or_path) == (4, 8, model.config.weights.source)
+    inject_adapter_in_model(settings, plain)
     stored = load_file(tmp_path / "adapter" / "adapter_model.safetensors")
     result = set_peft_model_state_dict(plain, {name.removeprefix("base_model.model."): t for name, t in stored.items()})
     assert not result.unexpected_keys

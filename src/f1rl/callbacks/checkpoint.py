@@ -14,7 +14,7 @@ import torch
 
 from f1rl.callbacks.clock import ClockCallback
 from f1rl.callbacks.episodes import EpisodeRecords
-from f1rl.checkpoint import Checkpoint, checkpoint_path, own_state, prune_checkpoints, save_checkpoint
+from f1rl.checkpoint import Beside, Checkpoint, checkpoint_path, own_state, prune_checkpoints, save_checkpoint
 from f1rl.errors import F1RLError
 from f1rl.ranks import Ranks
 from f1rl.records.training_log import TrainingLog
@@ -39,6 +39,7 @@ class CheckpointCallback(lightning.Callback):
         stop_requested: Callable[[], str | None],
         stop: Callable[[str, str], F1RLError],
         position: dict | None,
+        beside: Beside | None = None,
     ) -> None:
         """Save every ``every`` episodes and keep the newest ``keep``, and the best.
 
@@ -54,11 +55,12 @@ class CheckpointCallback(lightning.Callback):
             stop_requested: name of the signal that asks the run to stop, or None.
             stop: returns the error to raise when it does, given that name and where the run stopped.
             position: of the data stream in the checkpoint that the run goes on from; None at its beginning.
+            beside: writes more files into each checkpoint.
         """
         self._run_dir, self._clock, self._records, self._history = run_dir, clock, records, history
         self._identity, self._every, self._keep = identity, every, keep
         self._stop_requested, self._stop = stop_requested, stop
-        self._position, self._ranks = position, ranks
+        self._position, self._ranks, self._beside = position, ranks, beside
         self._saved_step = clock.clocks.env_step if position else -1
 
     def on_train_batch_end(
@@ -131,7 +133,7 @@ class CheckpointCallback(lightning.Callback):
             "segment": self._clock.segment,
             **state,
         }
-        save_checkpoint(path, Checkpoint(own_state(module.model), training, self._history.state()))
+        save_checkpoint(path, Checkpoint(own_state(module.model), training, self._history.state()), self._beside)
         self._history.save()
         best = (self._history.best or {}).get("path")
         prune_checkpoints(self._run_dir, self._keep, {path.name, Path(best).name if best else path.name})

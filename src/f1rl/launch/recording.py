@@ -18,10 +18,12 @@ from f1rl.callbacks.held_out import HeldOutEvaluation
 from f1rl.callbacks.media import EpisodeMedia
 from f1rl.callbacks.progress import ProgressCallback
 from f1rl.callbacks.tensorboard import TensorBoardView
+from f1rl.checkpoint import Beside
 from f1rl.config.schema import Config
 from f1rl.launch.build import shown_cameras
 from f1rl.launch.rundir import RunDirectory
 from f1rl.launch.signals import stopped_by
+from f1rl.models.lora import write_peft
 from f1rl.ranks import Ranks
 from f1rl.records.clocks import Clocks
 from f1rl.records.heartbeat import Heartbeat
@@ -125,9 +127,17 @@ def record(
             stop_requested=stop_requested,
             stop=stopped_by,
             position=directory.own_state["position"] if saved else None,
+            beside=_adapters(cfg),
         )
     )
     return Recording(callbacks, history, [media.close, *files.closing])
+
+
+def _adapters(cfg: Config) -> Beside | None:
+    """Return what writes ``peft_adapter/`` into a checkpoint; None without adapters."""
+    if cfg.model.lora.r == 0:
+        return None
+    return lambda state, folder: write_peft(cfg.model, state, folder / "peft_adapter")
 
 
 @dataclass

@@ -33,7 +33,8 @@ def origin(network: nn.Module) -> str:
     digest = hashlib.sha256()
     for name, tensor in network.state_dict().items():
         digest.update(name.encode())
-        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+        data = tensor.detach().cpu().flatten().contiguous()
+        digest.update(data.view(torch.uint8).numpy().tobytes())  # as bytes: numpy has no bfloat16
     return digest.hexdigest()
 
 

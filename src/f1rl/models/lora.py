@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save, save_file
 from torch import Tensor, nn
 
 from f1rl.errors import ConfigError
-from f1rl.models.config import LoraConfig
+from f1rl.models.config import LoraConfig, ModelConfig
 
 if TYPE_CHECKING:
     import peft
@@ -131,24 +131,40 @@ def _adapted_layers(model: nn.Module) -> list[str]:
     return [name for name, module in model.named_modules() if isinstance(module, BaseTunerLayer)]
 
 
-def save_adapter(model: nn.Module, config: LoraConfig, folder: Path) -> None:
+def write_peft(config: ModelConfig, state: Mapping[str, Tensor], folder: Path) -> None:
+    """Write the adapters in the ``state`` of a world model as peft does, with their settings and their base's name.
+
+    Args:
+        config: that they were made by.
+        state: names with or without the ``world.`` of an agent.
+        folder: receives ``adapter_config.json`` and ``adapter_model.safetensors``.
+
+    Raises:
+        OSError: the file system refuses.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    adapters = {name.removeprefix("world."): tensor for name, tensor in state.items() if ".lora_" in name}
+    settings = _peft_config(config.lora, sorted({name.partition(".lora_")[0] for name in adapters}))
+    settings.base_model_name_or_path = config.weights.source
+    settings.save_pretrained(folder)
+    named = {
+        f"base_model.model.{name.replace(f'.{ADAPTER}.', '.')}": tensor.detach().contiguous()
+        for name, tensor in adapters.items()
+    }
+    (folder / "adapter_model.safetensors").write_bytes(save(named, {"format": "pt"}))
+
+
+def save_adapter(model: nn.Module, config: ModelConfig, folder: Path) -> None:
     """Write the adapters of ``model`` as peft does, and the modules trained in full beside them.
 
     Args:
         model: with adapters.
-        config: that they were made by.
-        folder: new; receives ``adapter_config.json``, ``adapter_model.safetensors`` and ``modules.safetensors``.
+        config: that it was made by.
+        folder: receives what :func:`write_peft` writes, and ``modules.safetensors``.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    _peft_config(config, _adapted_layers(model)).save_pretrained(folder)
-    adapters, modules = {}, {}
-    for name, parameter in model.named_parameters():
-        value = parameter.detach().contiguous()
-        if ".lora_" in name:
-            adapters[f"base_model.model.{name.replace(f'.{ADAPTER}.', '.')}"] = value
-        elif parameter.requires_grad:
-            modules[name] = value
-    save_file(adapters, folder / "adapter_model.safetensors")
+    trained = {name: p.detach().contiguous() for name, p in model.named_parameters() if p.requires_grad}
+    write_peft(config, trained, folder)
+    modules = {name: tensor for name, tensor in trained.items() if ".lora_" not in name}
     save_file(modules, folder / "modules.safetensors")
 
 
