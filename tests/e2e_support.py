@@ -56,6 +56,7 @@ ADVERSARY = (
     "phase.adversary.wm_batch_size=2",
     "phase.adversary.buffer_size=6",
     "phase.adversary.random_episodes=4",
+    "model.ema=0.8",
 )
 DEADLINE = 900  # seconds after which a hanging run fails its test
 

@@ -10,9 +10,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from e2e_support import ADVERSARY, DEADLINE, EXPLORER, Launcher, lines, metrics, validations, wait_until
+from f1rl.checkpoint import load_checkpoint
 from f1rl.records import fields
+from f1rl.tools import export
 
 UNMEASURED = {"object_displacement", "contact_rate", "voxels", "coverage"}  # by the toy environment
 
@@ -52,6 +55,17 @@ def test_the_world_model_of_a_student_stays_the_teachers(lineage: Path) -> None:
     student = torch.load(outputs / "student_rl" / "checkpoint-16" / "model.pt", weights_only=True)
     assert all(torch.equal(student[f"world.{name}"], weight) for name, weight in teacher.items())
     assert {name.split(".")[0] for name in student} == {"world", "explorer"}
+
+
+def test_an_adversary_keeps_the_means_of_both_networks(lineage: Path, tmp_path: Path) -> None:
+    checkpoint = load_checkpoint(lineage / "outputs" / "adversarial_rl" / "checkpoint-16")
+    means = checkpoint.training["module"]["ema"]
+    assert means["world"]["updates"] == 4 * 2
+    assert export.main([str(lineage / "outputs" / "adversarial_rl"), str(tmp_path / "mean"), "--ema"]) == 0
+    exported = load_file(tmp_path / "mean" / "model.safetensors")
+    for name, mean in means["world"]["mean"].items():
+        assert torch.equal(exported[name], mean)
+        assert not torch.equal(mean, checkpoint.model[f"world.{name}"])
 
 
 @pytest.mark.parametrize(

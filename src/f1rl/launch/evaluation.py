@@ -152,13 +152,14 @@ def _explorer(
     module = restored_module(cfg, data, checkpoint, path).to(_device(cfg))
     tokenizer = module.model.world.tokenizer
     data.set_encoder(encoder(tokenizer), tokenizer.num_tokens)
+    module.on_train_start()  # takes up the mean weights, if the run kept any: they are evaluated
     module.eval()
 
     def by_chance(streams: EpisodeStreams) -> Rollout:
         return module.watch(streams, RandomPlayer(data.spec))
 
     own = functools.partial(module.sample, deterministic=deterministic)
-    return _Subject(module, {"explorer": own, "random": by_chance}, module.scales)
+    return _Subject(module, {"explorer": own, "random": by_chance}, module.scales, module.mean_weights())
 
 
 def _teacher(cfg: Config, data: ExplorerDataModule, checkpoint: Checkpoint, path: Path) -> _Subject:
@@ -167,7 +168,7 @@ def _teacher(cfg: Config, data: ExplorerDataModule, checkpoint: Checkpoint, path
     module = TeacherModule(model, optimizer_plan(cfg), carry_memory=True, camera=data.camera)
     load_model_weights(model, checkpoint.model, path)
     module.load_training_state(checkpoint.training["module"])
-    module.to(_device(cfg)).on_train_start()  # takes up the mean weights, if the run kept any: they are evaluated
+    module.to(_device(cfg)).on_train_start()  # the mean weights, as above
     data.set_encoder(encoder(model.tokenizer), model.tokenizer.num_tokens)
     module.eval()
 

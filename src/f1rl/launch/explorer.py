@@ -15,7 +15,7 @@ from f1rl.dataset.meaning import Meaning
 from f1rl.dataset.recorder import EpisodeRecorder
 from f1rl.dataset.writer import DatasetWriter
 from f1rl.errors import CheckpointError
-from f1rl.launch.build import PREDICTED_CAMERA, env_config, share_cores
+from f1rl.launch.build import PREDICTED_CAMERA, env_config, lr_ratios, share_cores
 from f1rl.launch.encoding import encoder
 from f1rl.launch.parents import Parent, open_parent
 from f1rl.launch.rundir import RunDirectory
@@ -301,4 +301,6 @@ def _plan(cfg: Config, data: ExplorerDataModule, learning_rate: float) -> Optimi
         total_steps=data.plan.num_rollouts,
         schedule=phase.lr_schedule,
         min_lr_ratio=phase.min_lr_ratio,
+        lr_ratios=lr_ratios(cfg),
+        ema=cfg.model.ema,
     )

@@ -11,7 +11,7 @@ import torch
 
 from f1rl.losses.prediction import masked_mean, token_statistics
 from f1rl.models.agent import Agent
-from f1rl.phases.base import OptimizerPlan, clip_gradients
+from f1rl.phases.base import OptimizerPlan
 from f1rl.phases.decisions import Rollout
 from f1rl.phases.explorer_evaluation import HeldOutSeeds, compare, headline
 from f1rl.phases.explorer_phase import ExplorerModule, ExplorerSettings
@@ -73,6 +73,10 @@ class AdversarialModule(ExplorerModule):
         self.first_found = held_out.play(self.sample).episodes
 
     # ----------------------------------------------------------------------------------------------------- learning
+    def plans(self) -> dict[str, OptimizerPlan]:
+        """Return how each part of the agent that learns is updated, by name."""
+        return {**super().plans(), "world": self.world_settings.plan}
+
     def configure_optimizers(self) -> list[dict[str, Any]]:
         """Return optimizer and schedule of the explorer, and those of the world model."""
         return [
@@ -100,10 +104,7 @@ class AdversarialModule(ExplorerModule):
             output = world(world_model_inputs(batch), self.memory.to(self.device))
             self.memory = output.memory.detach()
             loss = masked_mean(token_statistics(output.logits, batch.target).loss, batch.valid)
-            optimizer.zero_grad()
-            self.manual_backward(loss)
-            clip_gradients(world, settings.plan, self.trainer.global_step)
-            optimizer.step()
+            self.update("world", loss, optimizer)
             losses.append(float(loss))
         world.eval()
         schedule.step()
@@ -128,9 +129,10 @@ class AdversarialModule(ExplorerModule):
         That is the world model's loss on what the explorer of the beginning found on the held-out seeds: the same
         frames at every evaluation, while ``loss`` is that on what it finds now.
         """
-        random = held_out.play(lambda streams: self.watch(streams, RandomPlayer(held_out.spec)))
-        metrics = compare(held_out.play(self.sample), random, self.scales)
-        metrics["explorer_loss"] = prediction_loss(self.model.world, self.first_found, self.device)
+        with self.mean_weights():
+            random = held_out.play(lambda streams: self.watch(streams, RandomPlayer(held_out.spec)))
+            metrics = compare(held_out.play(self.sample), random, self.scales)
+            metrics["explorer_loss"] = prediction_loss(self.model.world, self.first_found, self.device)
         return metrics
 
     def headline(self, metrics: dict[str, float]) -> str:

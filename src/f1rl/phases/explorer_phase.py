@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -16,6 +16,7 @@ from torch import Tensor
 
 from f1rl.losses.rewards import RewardScales
 from f1rl.models.agent import Agent
+from f1rl.models.ema import WeightMean
 from f1rl.models.f1 import F1Model
 from f1rl.phases.algorithm import Algorithm
 from f1rl.phases.base import OptimizerPlan, build_optimizer, clip_gradients
@@ -67,6 +68,8 @@ class ExplorerModule(lightning.LightningModule):
         """Mean gradient norm of the last rollout's updates, before clipping."""
         self.updating = 0.0
         """Seconds spent learning so far."""
+        self.means: dict[str, WeightMean] = {}
+        """Running means of the parts that learn, by their names in the agent, from the start of training on."""
         self._saved: dict[str, Any] | None = None
         agent.world.eval()
 
@@ -101,6 +104,41 @@ class ExplorerModule(lightning.LightningModule):
         return torch.Generator(self.device).manual_seed(int(seed[0] >> 1))
 
     # ----------------------------------------------------------------------------------------------------- learning
+    def plans(self) -> dict[str, OptimizerPlan]:
+        """Return how each part of the agent that learns is updated, by name."""
+        return {"explorer": self.settings.plan}
+
+    def on_train_start(self) -> None:
+        """Begin the running means, now that the weights are on their device; or go on with the saved ones."""
+        saved = (self._saved or {}).get("ema", {})
+        for name, plan in self.plans().items():
+            if plan.ema is not None:
+                self.means[name] = WeightMean(getattr(self.model, name), plan.ema)
+                if name in saved:
+                    self.means[name].load_state_dict(saved[name])
+
+    @contextmanager
+    def mean_weights(self) -> Iterator[None]:
+        """Give the parts that learn their mean weights, if there are any, and theirs back: what is evaluated."""
+        with ExitStack() as stack:
+            for mean in self.means.values():
+                stack.enter_context(mean.in_place())
+            yield
+
+    def update(self, name: str, loss: Tensor, optimizer: Any) -> float:
+        """Update a part of the agent, and its running mean; return the gradient norm before clipping.
+
+        Raises:
+            DivergedError: a gradient is not finite.
+        """
+        optimizer.zero_grad()
+        self.manual_backward(loss)
+        norm = clip_gradients(getattr(self.model, name), self.plans()[name], self.trainer.global_step)
+        optimizer.step()
+        if name in self.means:
+            self.means[name].update()
+        return norm
+
     def configure_optimizers(self) -> dict[str, Any]:
         """Return the explorer's optimizer and schedule, restored if a checkpoint gave them states."""
         return self._optimizer(self.model.explorer, self.settings.plan, "explorer")
@@ -137,10 +175,7 @@ class ExplorerModule(lightning.LightningModule):
                 step = update_step(explorer, lesson, rows, algorithm, self.reference)
                 if algorithm.target_kl is not None and step.metrics["approx_kl"] > algorithm.target_kl and history:
                     break
-                optimizer.zero_grad()
-                self.manual_backward(step.loss)
-                norm = clip_gradients(explorer, self.settings.plan, self.trainer.global_step)
-                optimizer.step()
+                norm = self.update("explorer", step.loss, optimizer)
                 history.append({**step.metrics, "loss": float(step.loss), "grad_norm": norm})
             else:
                 continue
@@ -172,7 +207,8 @@ class ExplorerModule(lightning.LightningModule):
 
     def imagine(self, episode: TokenizedEpisode) -> np.ndarray:
         """Return the predicted frames ``uint8 [N, 3, H, W]`` of ``episode``; entry ``t`` predicts frame ``t + 1``."""
-        return imagine(self.model.world, episode, self.device)
+        with self.mean_weights():
+            return imagine(self.model.world, episode, self.device)
 
     @property
     def learning_rate(self) -> float:
@@ -195,6 +231,7 @@ class ExplorerModule(lightning.LightningModule):
             "actor": self.actor.state_dict() if self.settings.overlap else None,
             "reference": self.reference.state_dict() if self.reference else None,
             "grad_norm": self.grad_norm,
+            "ema": {name: mean.state_dict() for name, mean in self.means.items()},
         }
 
     def load_training_state(self, state: dict[str, Any]) -> None:

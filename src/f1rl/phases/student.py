@@ -29,7 +29,8 @@ class StudentModule(ExplorerModule):
 
     def evaluate(self, held_out: HeldOutSeeds) -> dict[str, float]:
         """Return :func:`f1rl.phases.explorer_evaluation.compare` on held-out seeds."""
-        return compare(held_out.play(self.sample), held_out.random, self.scales)
+        with self.mean_weights():
+            return compare(held_out.play(self.sample), held_out.random, self.scales)
 
     def headline(self, metrics: dict[str, float]) -> str:
         """Return an evaluation in a line."""

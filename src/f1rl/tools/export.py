@@ -70,9 +70,11 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
 def _take_mean(checkpoint: Checkpoint, path: Path) -> None:
     """Put the running mean of the trained weights in their place."""
     saved = checkpoint.training["module"].get("ema")
-    if saved is None:
+    if not saved:
         raise CheckpointError(f"{path} has no running mean of the weights: its run had model.ema=null")
-    checkpoint.model.update(saved["mean"])
+    parts = {"": saved} if "mean" in saved else {f"{name}.": part for name, part in saved.items()}
+    for prefix, part in parts.items():  # a teacher is one part, an agent has several
+        checkpoint.model.update({f"{prefix}{name}": mean for name, mean in part["mean"].items()})
 
 
 def _parts(checkpoint: Checkpoint) -> tuple[dict[str, Tensor], dict[str, Tensor], list[str]]:
@@ -105,7 +107,7 @@ def _adapted_model(config: ModelConfig, state: dict[str, Tensor], path: Path) ->
 def _export_adapter(config: ModelConfig, state: dict[str, Tensor], path: Path, folder: Path) -> int:
     if config.lora.r == 0:
         raise CheckpointError(f"{path} has no adapters: its run had model.lora.r=0")
-    save_adapter(_adapted_model(config, state, path), config.lora, folder)
+    save_adapter(_adapted_model(config, state, path), config, folder)
     source = config.weights.source
     Console(highlight=False, soft_wrap=True).print(
         f"adapters of {source} in {folder / 'adapter_model.safetensors'} (peft), the modules trained in full in "
