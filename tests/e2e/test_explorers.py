@@ -57,10 +57,12 @@ def test_the_world_model_of_a_student_stays_the_teachers(lineage: Path) -> None:
     assert {name.split(".")[0] for name in student} == {"world", "explorer"}
 
 
-def test_an_adversary_keeps_the_means_of_both_networks(lineage: Path, tmp_path: Path) -> None:
+def test_an_adversary_keeps_the_means_of_both_networks_and_a_slow_one(lineage: Path, tmp_path: Path) -> None:
     checkpoint = load_checkpoint(lineage / "outputs" / "adversarial_rl" / "checkpoint-16")
-    means = checkpoint.training["module"]["ema"]
+    state, means = checkpoint.training["module"], checkpoint.training["module"]["ema"]
     assert means["world"]["updates"] == 4 * 2
+    assert not any(name.startswith("tokenizer.") for name in state["slow"])
+    assert state["slow"].keys() == means["world"]["mean"].keys()
     assert export.main([str(lineage / "outputs" / "adversarial_rl"), str(tmp_path / "mean"), "--ema"]) == 0
     exported = load_file(tmp_path / "mean" / "model.safetensors")
     for name, mean in means["world"]["mean"].items():

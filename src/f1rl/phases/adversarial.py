@@ -11,6 +11,7 @@ import torch
 
 from f1rl.losses.prediction import masked_mean, token_statistics
 from f1rl.models.agent import Agent
+from f1rl.models.f1 import F1Model
 from f1rl.phases.base import OptimizerPlan
 from f1rl.phases.decisions import Rollout
 from f1rl.phases.explorer_evaluation import HeldOutSeeds, compare, headline
@@ -59,7 +60,7 @@ class AdversarialModule(ExplorerModule):
         super().__init__(agent, settings)
         self.world_settings, self.buffer, self._ring = world, buffer, ring
         if world.surprise == "progress":
-            self.slow = copy.deepcopy(agent.world).requires_grad_(False)
+            self.slow = slow_copy(agent.world)
         self.memory: torch.Tensor | None = None
         """``[num_layers, B, hidden]`` of the world model's streams, detached."""
         self.first_found: list[TokenizedEpisode] = []
@@ -109,9 +110,10 @@ class AdversarialModule(ExplorerModule):
         world.eval()
         schedule.step()
         if self.slow is not None:
+            new = _trained(world)
             with torch.no_grad():
-                for slow, new in zip(self.slow.parameters(), world.parameters(), strict=True):
-                    slow.lerp_(new, 1 - settings.slow_decay)
+                for name, slow in _trained(self.slow).items():
+                    slow.lerp_(new[name], 1 - settings.slow_decay)
         return sum(losses) / len(losses)
 
     def _next_window(self) -> WindowBatch:
@@ -146,7 +148,7 @@ class AdversarialModule(ExplorerModule):
         return {
             **super().training_state(),
             "world": world,
-            "slow": self.slow.state_dict() if self.slow else None,
+            "slow": {name: p.detach() for name, p in _trained(self.slow).items()} if self.slow else None,
             "memory": self.memory,
             "windows": self._position,
             "buffer": self.buffer.state_dict(),
@@ -157,7 +159,22 @@ class AdversarialModule(ExplorerModule):
         """Restore what :meth:`training_state` returned; call before training starts."""
         super().load_training_state(state)
         if self.slow is not None:
-            self.slow.load_state_dict(state["slow"])
+            with torch.no_grad():
+                for name, slow in _trained(self.slow).items():
+                    slow.copy_(state["slow"][name])
         self.memory, self._position = state["memory"], state["windows"]
         self.buffer.load_state_dict(state["buffer"])
         self.first_found = [unpack(packed) for packed in state["first_found"]]
+
+
+def slow_copy(world: F1Model) -> F1Model:
+    """Return a copy of ``world`` with weights of its own where they learn; it shares those that are frozen.
+
+    The parameters that learn keep ``requires_grad`` although no optimizer has them: so nothing is cached of them.
+    """
+    shared = [*(p for p in world.parameters() if not p.requires_grad), *world.buffers()]
+    return copy.deepcopy(world, {id(tensor): tensor for tensor in shared})
+
+
+def _trained(network: torch.nn.Module) -> dict[str, torch.nn.Parameter]:
+    return {name: parameter for name, parameter in network.named_parameters() if parameter.requires_grad}
