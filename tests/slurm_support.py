@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import pty
+import re
+import shlex
+import signal
 import subprocess
+import termios
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from e2e_support import DEADLINE, SHORT
@@ -14,52 +21,82 @@ LIMITS = ("launcher.timeout_min=15", "launcher.cpus_per_task=1", "launcher.mem_g
 
 # Python imports sitecustomize in every process: like this a job does what $MISBEHAVE says, or what its own name says.
 MISBEHAVE = '''
-import os, time
+import os, pathlib, time
 
-def hold(batches, *, heed_signals):
-    """Stop training after some batches, so that there is time to interrupt the job; at a signal, go on."""
+HELD = {"by_hand": 1, "killed": 1, "out_of_time": 1, "two_ranks": 3}
+"""How often a job is started only to stop in the middle of its training, so that there is time to interrupt it."""
+
+def hold(batches, note=None):
+    """Stop training after some batches; with a file to note this process in, go on at a signal."""
     from f1rl.launch import training
     import lightning
     class Hold(lightning.Callback):
         def on_train_batch_end(self, trainer, module, outputs, batch, index):
             (checkpoints,) = [each for each in trainer.callbacks if hasattr(each, "_stop_requested")]
             deadline = time.monotonic() + (900 if index >= batches else 0)
-            while time.monotonic() < deadline and not (heed_signals and checkpoints._stop_requested()):
+            while time.monotonic() < deadline and not (note and checkpoints._stop_requested()):
+                if note and not note.exists():
+                    note.write_text(f"{os.getpid()}\\n")
                 time.sleep(0.1)
     fit = training._fit
     training._fit = lambda *arguments: fit(*arguments[:-1], [Hold(), *arguments[-1]])
 
-def behave(cfg, how):
+def behave(how):
     from f1rl import errors
+    rank, start = os.environ["SLURM_PROCID"], int(os.environ.get("SLURM_RESTART_COUNT", "0"))
     if how == "config":
         raise errors.ConfigError("this configuration is wrong")
-    if how == "second" and os.environ["SLURM_PROCID"] == "1":
+    if how == "second" and rank == "1":
         raise ValueError("a fault in the second rank")
-    if how == "held" and "SLURM_RESTART_COUNT" not in os.environ:
-        hold(8, heed_signals=True)
+    if start < HELD.get(how, 0):
+        hold(5 if start else 9, pathlib.Path(os.environ["NOTES"]) / f"{how}.{start}.{rank}")
     if how in ("late", "cancelled"):
-        hold(0, heed_signals=False)
+        hold(0)
 
 if "SLURM_STEP_ID" in os.environ:
     import f1rl.launch.run as launch
     train = launch.run
     def run(cfg):
-        behave(cfg, os.environ.get("MISBEHAVE", cfg.name))
+        behave(os.environ.get("MISBEHAVE", cfg.name))
         return train(cfg)
     launch.run = run
 '''
 
 
 def misbehaving(folder: Path, how: str | None = None) -> dict[str, str]:
-    """Return variables with which jobs are submitted that do ``how``, or what their ``name`` says."""
+    """Return variables with which jobs are submitted that do ``how``, or what their ``name`` says.
+
+    A process that holds on until it is interrupted notes its number in ``folder/notes/NAME.START.RANK``.
+    """
+    (folder / "notes").mkdir()
     (folder / "sitecustomize.py").write_text(MISBEHAVE)
     path = os.pathsep.join(filter(None, [str(folder), os.environ.get("PYTHONPATH", "")]))
-    return {"PYTHONPATH": path} | ({} if how is None else {"MISBEHAVE": how})
+    return {"PYTHONPATH": path, "NOTES": str(folder / "notes")} | ({} if how is None else {"MISBEHAVE": how})
 
 
 def short(cache: Path, *overrides: str) -> list[str]:
     """Return the words of the short preset for a job of one minute's work and little memory."""
     return [*SHORT, f"phase.tokenizer.cache_dir={cache}", *LIMITS, *overrides]
+
+
+def from_a_terminal(command: Sequence[str], folder: Path, env: Mapping[str, str]) -> str:
+    """Run a command in a terminal, close the terminal and kill its shell at once, and return what was said."""
+    terminal, side = pty.openpty()
+    script = f"{shlex.join(command)}; echo returned $?; sleep {DEADLINE}"
+    shell = subprocess.Popen(
+        ["bash", "-c", script], stdin=side, stdout=side, stderr=side, cwd=folder, env=env, start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # the session's own: closing it hangs up on all in it
+    )  # fmt: skip
+    os.close(side)
+    said = ""
+    while not re.search(r"^returned \d+\r$", said, re.MULTILINE):
+        said += os.read(terminal, 2**16).decode()
+    os.close(terminal)
+    with suppress(ProcessLookupError):
+        os.killpg(shell.pid, signal.SIGKILL)
+    assert shell.wait() in (-signal.SIGHUP, -signal.SIGKILL)
+    assert "returned 0\r" in said, said
+    return said.replace("\r\n", "\n")
 
 
 def job_ids(said: str) -> list[str]:

@@ -86,8 +86,8 @@ def test_an_outer_jobs_variables_are_hidden_from_sbatch(monkeypatch: pytest.Monk
     [
         (0, "", 0, 0, ""),
         (3, "3", 0, 3, ""),
-        (143, "75", 0, 75, "requeue 7; made room, with its state saved; it is queued again"),
-        (137, "", 1, 137, "requeue 7; was killed; it is queued again"),
+        (143, "75", 0, 75, "made room, with its state saved; it is queued again requeue 7"),
+        (137, "", 1, 137, "was killed; it is queued again requeue 7"),
         (137, "1", 0, 1, ""),  # killed because another rank failed, which has said so
         (75, "75", 2, 75, "made room, with its state saved, and was queued again 2 times already"),
     ],
@@ -96,7 +96,7 @@ def test_the_batch_script_ends_as_the_run_did(
     tmp_path: Path, srun: int, noted: str, restarts: int, code: int, said: str
 ) -> None:
     scontrol = tmp_path / "scontrol"
-    scontrol.write_text('#!/bin/sh\necho "$@;"\n')
+    scontrol.write_text('#!/bin/sh\necho "$@"\n')
     scontrol.chmod(0o755)
     (tmp_path / "outcome").write_text(noted)
     script = "\n".join([f"(exit {srun})", *after(2)])
@@ -107,6 +107,14 @@ def test_the_batch_script_ends_as_the_run_did(
     words = done.stdout.replace("f1rl: the job ", "").split()
     assert " ".join(words).startswith(said)
     assert bool(words) == bool(said)
+
+
+def test_the_batch_script_says_that_slurm_refuses(tmp_path: Path) -> None:
+    (tmp_path / "scontrol").symlink_to("/bin/false")
+    script = "\n".join([f"PATH={tmp_path}", "(exit 75)", *after(2)])
+    done = subprocess.run(["/bin/bash", "-c", script], env={}, capture_output=True, text=True, check=False)
+    assert done.returncode == 75
+    assert done.stdout.endswith("f1rl: that failed; submit the job once more with resume=auto\n")
 
 
 def test_the_batch_script_does_without_scontrol(tmp_path: Path) -> None:

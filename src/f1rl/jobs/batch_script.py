@@ -53,8 +53,9 @@ if [ "${{SLURM_RESTART_COUNT:-0}}" -ge {requeues} ]; then
     echo "f1rl: the job $why, and was queued again {requeues} times already (launcher.max_num_timeout)"
 elif ! command -v scontrol >/dev/null; then
     echo "f1rl: the job $why, and there is no scontrol here to queue it again; submit it once more with resume=auto"
-elif scontrol requeue "$SLURM_JOB_ID"; then
-    echo "f1rl: the job $why; it is queued again"
+else
+    echo "f1rl: the job $why; it is queued again"  # said before, because being queued again ends this script
+    scontrol requeue "$SLURM_JOB_ID" || echo "f1rl: that failed; submit the job once more with resume=auto"
 fi
 exit "$code"
 """.splitlines()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from e2e_support import DEADLINE, Launcher
-from slurm_support import accounts, ask, job_ids, misbehaving, short, wait_for_end, wait_until
+from slurm_support import accounts, ask, job_ids, misbehaving, short, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -84,24 +84,3 @@ def test_a_fault_of_the_second_rank_is_the_fault_of_the_job(
     assert accounts(job) == {job: ("FAILED", "1:0")}
     (log,) = (launcher.directory / "slurm").glob(f"*/{job}_1_log.out")
     assert "ValueError: a fault in the second rank" in log.read_text()
-
-
-@pytest.mark.slow
-def test_a_job_waits_for_its_predecessor_and_is_cancelled_if_that_fails(
-    cluster: Path, launcher: Launcher, tokenizer_cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from f1rl.config.compose import compose
-    from f1rl.jobs.submit import _submit_in_a_row
-
-    monkeypatch.chdir(launcher.directory)
-    for key, value in misbehaving(launcher.directory).items():
-        monkeypatch.setenv(key, value)
-    configs = [
-        compose(short(tokenizer_cache, f"output_dir={launcher.directory / name}", f"name={name}"))
-        for name in ("config", "never")
-    ]
-    first, second = _submit_in_a_row(configs, dry_run=False)
-    wait_for_end(first.id, second.id)
-    assert accounts(first.id)[first.id] == ("FAILED", "3:0")
-    assert accounts(second.id)[second.id] == ("CANCELLED", "0:0")
-    assert not (launcher.directory / "never").exists()

@@ -2,89 +2,130 @@
 
 from __future__ import annotations
 
+import csv
 import json
+import os
+import signal
 import subprocess
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from e2e_support import Launcher, lines, metrics, validations
-from slurm_support import accounts, ask, job_ids, misbehaving, short, wait_for_end, wait_until
+from e2e_support import DEADLINE, TWO_RANKS, Launcher, lines, metrics, validations
+from slurm_support import accounts, ask, from_a_terminal, job_ids, misbehaving, short, wait_for_end, wait_until
 
-RANKS = ("trainer=ddp", "trainer.accelerator=cpu", "trainer.cpu_threads=1", "bptt=4")
-CASES = {
-    "requeued_by_hand": (),
-    "killed": (),
-    "time_one_rank": (),
-    "time_two_ranks": (*RANKS, "trainer.devices=1", "trainer.num_nodes=2"),
-    "whole_two_ranks": (*RANKS, "trainer.devices=1", "trainer.num_nodes=2"),
-}
-WHOLE = ("whole_two_ranks",)  # what the others are compared with: ranks on one machine may round their sums differently
+TRAINING = (
+    "bptt=4", "trainer.cpu_threads=1", "phase.sample_every=100", "phase.video_every=100",
+    "launcher.mem_gb=2",
+)  # fmt: skip
 
 
-def _requeue(job: str, run: Path) -> None:
+def _requeue(job: str, process: int) -> None:
     ask("scontrol", "requeue", job)
 
 
-def _kill(job: str, run: Path) -> None:
-    ask("kill", "-9", str(json.loads((run / "run.json").read_text())["process"]["pid"]))
+def _kill(job: str, process: int) -> None:
+    os.kill(process, signal.SIGKILL)
 
 
-def _let_time_run_out(job: str, run: Path) -> None:
+def _let_time_run_out(job: str, process: int) -> None:
     """Cut the limit, so that the warning comes at the next of SLURM's checks, which are half a minute apart."""
     minutes = int(float(ask("sacct", "-X", "-n", "-P", "-o", "ElapsedRaw", "-j", job)) // 60)
     ask("scontrol", "update", f"jobid={job}", f"timelimit={minutes + 2}")
 
 
+ARRAY = {"by_hand": _requeue, "killed": _kill, "out_of_time": _let_time_run_out, "untouched": None}
+"""Tasks with one process each, and what happens to them."""
+
+
+def _interrupt(job: str, held: Path, ranks: int, *ways: Callable[[str, int], None]) -> None:
+    """Interrupt a job whenever its processes have noted themselves as ``held.START.RANK``, each time in another way."""
+    for start, way in enumerate(ways):
+        notes = [held.with_suffix(f".{start}.{rank}") for rank in range(ranks)]
+        wait_until(lambda: all(map(lines, notes)), f"start {start} of {held.name}")  # noqa: B023  # called at once
+        way(job, int(notes[-1].read_text()))
+        again = f"Restarts={start + 1} "
+        wait_until(lambda: again in ask("scontrol", "show", "job", job), again)  # noqa: B023
+        ask("scontrol", "update", f"jobid={job}", "timelimit=15")
+
+
 @pytest.fixture(scope="module")
-def jobs(cluster: Path, tmp_path_factory: pytest.TempPathFactory, tokenizer_cache: Path, finished: Path) -> Launcher:
-    """Submit all jobs at once, interrupt them in the middle, and wait for their ends; return where they ran."""
+def jobs(cluster: Path, tmp_path_factory: pytest.TempPathFactory, tokenizer_cache: Path, finished: Path) -> Path:
+    """Run an array and a job of two ranks at the same time, interrupt both; return where they ran.
+
+    Of ``finished`` the tokenizer is used: otherwise every job would train it.
+    """
     launcher = Launcher(tmp_path_factory.mktemp("requeue"), tokenizer_cache)
-    held = misbehaving(launcher.directory, "held")
-    ids = {}
-    for name, overrides in CASES.items():
-        env = None if name in WHOLE else held
-        said = launcher.plain("submit", *short(tokenizer_cache, f"output_dir={name}", *overrides), env=env)
-        assert said.returncode == 0, said.stderr
-        (ids[name],) = job_ids(said.stdout)
-    interrupt = {"requeued_by_hand": _requeue, "killed": _kill}
-    interrupted = {name: job for name, job in ids.items() if name not in WHOLE}
-    for name, job in interrupted.items():
-        records = launcher.directory / name / "episode_metrics.jsonl"
-        wait_until(lambda: lines(records) >= 8, "records")  # noqa: B023  # called at once
-        interrupt.get(name, _let_time_run_out)(job, records.parent)
-    for job in interrupted.values():
-        wait_until(lambda: "Restarts=0" not in ask("scontrol", "show", "job", job), "a new start")  # noqa: B023
-        longer = ["scontrol", "update", f"jobid={job}", "timelimit=15"]
-        subprocess.run(longer, check=False, capture_output=True)  # refused if the job has completed by now
-    wait_for_end(*ids.values())
-    assert {name: accounts(job) for name, job in ids.items()} == {
-        name: {job: ("COMPLETED", "0:0")} for name, job in ids.items()
-    }
-    return launcher
+    folder, sweep = launcher.directory, launcher.directory / "sweep"
+    env = {**os.environ, **misbehaving(folder)}
+    words = [*short(tokenizer_cache, *TRAINING)]
+    command = launcher.command()[:3]
+    array = [
+        f"name={','.join(ARRAY)}",
+        "hydra/launcher=f1rl_slurm",
+        "hydra.sweep.dir=sweep",
+        "hydra.sweep.subdir='${name}'",
+    ]
+    with (folder / "sweep.txt").open("w") as said:
+        waiting = subprocess.Popen([*command, "-m", *words, *array], cwd=folder, env=env, stdout=said, stderr=said)
+    words += [*TWO_RANKS, "trainer.devices=1", "trainer.num_nodes=2", "name=two_ranks", "output_dir=two_ranks"]
+    (job,) = job_ids(from_a_terminal([*command, "submit", *words], folder, env))
+    wait_until(lambda: any((sweep / "jobs").glob("*_submission.sh")), "the array")
+    number = next((sweep / "jobs").glob("*_submission.sh")).name.partition("_")[0]
+    with ThreadPoolExecutor() as pool:
+        interruptions = [
+            pool.submit(_interrupt, f"{number}_{task}", folder / "notes" / name, 1, *filter(None, [way]))
+            for task, (name, way) in enumerate(ARRAY.items())
+        ]
+        _interrupt(job, folder / "notes" / "two_ranks", 2, _requeue, _kill, _let_time_run_out)
+        for each in interruptions:
+            each.result()
+    wait_for_end(number, job)
+    assert waiting.wait(DEADLINE) == 0, (folder / "sweep.txt").read_text()
+    names = (*(f"{number}_{task}" for task in range(len(ARRAY))), job)
+    assert accounts(f"{number},{job}") == dict.fromkeys(names, ("COMPLETED", "0:0"))
+    return folder
+
+
+def about(run: Path) -> dict:
+    return json.loads((run / "run.json").read_text())
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["time_one_rank", "requeued_by_hand", "killed"])
-def test_a_job_goes_on_with_equal_metrics(jobs: Launcher, finished: Path, name: str) -> None:
-    run = jobs.directory / name
-    assert json.loads((run / "run.json").read_text())["segment"] >= 1
-    assert metrics(run) == metrics(finished)
-    assert validations(run) == validations(finished)
+@pytest.mark.parametrize("name", ["by_hand", "killed", "out_of_time"])
+def test_a_task_of_an_array_goes_on_with_equal_metrics(jobs: Path, name: str) -> None:
+    run, untouched = jobs / "sweep" / name, jobs / "sweep" / "untouched"
+    assert [about(each)["segment"] for each in (run, untouched)] == [1, 0]
+    assert metrics(run) == metrics(untouched)
+    assert validations(run) == validations(untouched)
 
 
 @pytest.mark.slow
-def test_two_ranks_on_two_machines_go_on_with_equal_metrics(jobs: Launcher) -> None:
-    parted, whole = jobs.directory / "time_two_ranks", jobs.directory / "whole_two_ranks"
-    assert [json.loads((run / "run.json").read_text())["segment"] for run in (parted, whole)] == [1, 0]
-    assert metrics(parted) == metrics(whole)
-    assert validations(parted) == validations(whole)
+def test_the_sweep_waits_for_interrupted_tasks_to_complete(jobs: Path) -> None:
+    with (jobs / "sweep" / "summary.csv").open() as file:
+        rows = {row["name"]: row for row in csv.DictReader(file)}
+    assert {name: row["state"] for name, row in rows.items()} == dict.fromkeys(ARRAY, "COMPLETED")
+    assert len({row["val_loss"] for row in rows.values()}) == 1
 
 
 @pytest.mark.slow
-def test_the_log_says_that_a_job_was_queued_again(jobs: Launcher) -> None:
-    said = [log.read_text() for log in sorted((jobs.directory / "slurm").glob("*/*_0_log.out"))]
-    by_hand, killed, *out_of_time, whole = said
-    assert all("it is queued again" not in text for text in (by_hand, whole))
-    assert "f1rl: the job was killed; it is queued again" in killed
-    assert all("f1rl: the job made room, with its state saved; it is queued again" in text for text in out_of_time)
+def test_two_ranks_on_two_machines_go_on_with_equal_metrics(jobs: Path, two_ranks: Path) -> None:
+    """The job was queued again by hand, then its second rank was killed, then its time ran out.
+
+    It was submitted from a terminal that was closed, with everything in it, as soon as the command had returned.
+    """
+    assert about(jobs / "two_ranks")["segment"] == 3
+    assert metrics(jobs / "two_ranks") == metrics(two_ranks / "whole")
+    assert validations(jobs / "two_ranks") == validations(two_ranks / "whole")
+
+
+@pytest.mark.slow
+def test_the_log_says_that_a_job_was_queued_again(jobs: Path) -> None:
+    killed = "f1rl: the job was killed; it is queued again\n"
+    made_room = "f1rl: the job made room, with its state saved; it is queued again\n"
+    by_task = [log.read_text() for log in sorted((jobs / "sweep" / "jobs").glob("*_0_log.out"))]
+    assert [[text.count(killed), text.count(made_room)] for text in by_task] == [[0, 0], [1, 0], [0, 1], [0, 0]]
+    (log,) = (jobs / "slurm").glob("*two_ranks*/*_0_log.out")
+    assert log.read_text().index(killed) < log.read_text().index(made_room)
