@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -18,10 +19,11 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from f1rl.config.compose import ROOT, SWEEP_GROUP, compose, conf_dir, groups, parse
+from f1rl.config.compose import ROOT, SWEEP_GROUP, compose, compose_tree, conf_dir, groups, parse
 from f1rl.config.schema import Config
 from f1rl.config.typed import from_tree, suggest
 from f1rl.errors import ConfigError, F1RLError, Interrupted, Preempted, UsageError
+from f1rl.studies import prepare_storage
 
 if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override
@@ -59,25 +61,41 @@ def expand_named_sweeps(overrides: Iterable[str]) -> list[str]:
     return words
 
 
-def run_all(overrides: Sequence[str]) -> None:
-    """Run every job of a sweep.
+def check(overrides: Sequence[str]) -> tuple[list[Override], list[Config]]:
+    """Parse the words of a sweep and check every job.
 
     Args:
         overrides: words of the command line; values with commas, ranges or globs are swept, and so is what
             ``sweep=NAME`` stands for.
 
+    Returns:
+        The words, with those of named sweeps, and the configurations of the jobs, but for their directories.
+
     Raises:
         UsageError: if an override does not parse or would send every job to one directory.
         ConfigError: listing everything that is wrong with the first job that is wrong.
-        F1RLError: the first job's that failed, after the others have run.
     """
     parsed = parse(expand_named_sweeps(overrides))
     if any(override.key_or_group == "output_dir" for override in parsed):
         raise UsageError(
             "a sweep gives each job its own output_dir; name the directory of all of them with hydra.sweep.dir=..."
         )
-    for job in combinations(parsed):
-        compose(job)
+    return parsed, [compose(job) for job in combinations(parsed)]
+
+
+def run_all(overrides: Sequence[str]) -> None:
+    """Run every job of a sweep.
+
+    Args:
+        overrides: see :func:`check`.
+
+    Raises:
+        UsageError: see :func:`check`.
+        ConfigError: see :func:`check`; or the storage of a search cannot be used.
+        F1RLError: the first job's that failed, after the others have run.
+    """
+    parsed, _ = check(overrides)
+    prepare_storage(parsed)
     fixed = ["output_dir", *(override.key_or_group for override in parsed if not override.is_sweep_override())]
     words = [_spell(override) for override in parsed]
     words += [
@@ -89,6 +107,12 @@ def run_all(overrides: Sequence[str]) -> None:
             GlobalHydra.instance().hydra.multirun(ROOT, run_job, words)
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(f"the sweep cannot be run: {error}") from error
+
+
+def sweep_directory(parsed: Iterable[Override]) -> Path:
+    """Return where a sweep that started now would keep its jobs."""
+    tree = compose_tree(next(combinations(parsed)), with_hydra=True)
+    return Path(tree.hydra.sweep.dir)
 
 
 def combinations(parsed: Iterable[Override]) -> Iterator[list[str]]:

@@ -31,21 +31,21 @@ class LocalLauncher(SweepLauncher):
 class SlurmLauncher(SweepLauncher):
     """``hydra/launcher=f1rl_slurm``: one array."""
 
-    def __init__(self, *, wait: bool, dry_run: bool) -> None:
-        """Submit and ``wait``, or only show what would be submitted."""
+    def __init__(self, *, wait: bool) -> None:
+        """Submit, and ``wait`` for the jobs' ends."""
         super().__init__()
-        self._how = {"wait": wait, "dry_run": dry_run}
+        self._wait = wait
 
     def run(self, jobs: Sequence[Job], cfg: Config, folder: Path) -> Iterator[Outcome]:
         """Submit ``jobs``."""
         from f1rl.jobs.waiting import submit_sweep
 
-        return submit_sweep(jobs, cfg, folder, **self._how)
+        return submit_sweep(jobs, cfg, folder, wait=self._wait)
 
 
 _LAUNCHERS = {
     "f1rl_local": {"_target_": "hydra_plugins.f1rl_launchers.LocalLauncher"},
-    "f1rl_slurm": {"_target_": "hydra_plugins.f1rl_launchers.SlurmLauncher", "wait": True, "dry_run": False},
+    "f1rl_slurm": {"_target_": "hydra_plugins.f1rl_launchers.SlurmLauncher", "wait": True},
 }
 for _name, _node in _LAUNCHERS.items():
     ConfigStore.instance().store(group="hydra/launcher", name=_name, node=_node, provider="f1rl")

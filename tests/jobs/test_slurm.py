@@ -146,6 +146,10 @@ def test_a_dry_run_shows_the_text_and_leaves_nothing(
     monkeypatch.chdir(tmp_path)
     assert cli.main(["submit", "env=toy", "--dry-run"]) == 0
     assert capsys.readouterr().out.startswith("#!/bin/bash\n")
+    assert cli.main(["submit", "-m", "env=toy", "sweep=seeds", "hydra.sweep.dir=five", "--dry-run"]) == 0
+    said = capsys.readouterr().out
+    assert "#SBATCH --array=0-4%5\n" in said
+    assert f"#SBATCH --output={tmp_path}/five/jobs/" in said
     assert list(tmp_path.iterdir()) == []
 
 

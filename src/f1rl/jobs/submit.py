@@ -46,16 +46,34 @@ def main(words: Sequence[str]) -> int:
         print(USAGE)
         return 0
     if options.multirun:
-        from f1rl.multirun import run_all
-
-        how = [f"hydra.launcher.dry_run={options.dry_run}", f"hydra.launcher.wait={options.wait}"]
-        run_all(["hydra/launcher=f1rl_slurm", *options.overrides, *how])
+        _submit_sweep(options.overrides, dry_run=options.dry_run, wait=options.wait)
         return 0
     submit = _submit_pipeline if options.pipeline else _submit_run
     submitted = submit(options.overrides, dry_run=options.dry_run)
     if options.wait:
         _wait(submitted)
     return 0
+
+
+def _submit_sweep(words: Sequence[str], *, dry_run: bool, wait: bool) -> None:
+    """Submit a sweep through Hydra, or show what sbatch would be given.
+
+    Raises:
+        UsageError: a search would not be waited for.
+    """
+    from f1rl.multirun import check as check_sweep
+    from f1rl.multirun import run_all, sweep_directory
+    from f1rl.studies import is_search
+
+    words = ["hydra/launcher=f1rl_slurm", *words, f"hydra.launcher.wait={wait}"]
+    parsed, configs = check_sweep(words)
+    if dry_run:
+        jobs = [Job(str(number), to_tree(config)) for number, config in enumerate(configs)]
+        print(Submission(jobs, configs[0], sweep_directory(parsed) / "jobs").text())
+        return
+    if is_search(parsed) and not wait:
+        raise UsageError("a search chooses each run by the results of those before it: give --wait, too")
+    run_all(words)
 
 
 def _submit_run(words: Sequence[str], *, dry_run: bool) -> list[Submitted]:

@@ -50,6 +50,7 @@ class SweepLauncher(Launcher):
             Preempted: likewise, by a scheduler's warning.
         """
         folder = Path(self._config.hydra.sweep.dir)
+        self._keep_configuration(folder / "multirun.yaml")
         jobs = [self._job(initial_job_idx + n, list(words), folder) for n, words in enumerate(job_overrides)]
         print(f"f1rl: {len(jobs)} jobs -> {folder}", file=sys.stderr)
         ended: dict[str, Outcome] = {}
@@ -60,6 +61,12 @@ class SweepLauncher(Launcher):
             write_summary(folder, self._outcomes)
         _stop_if_told([*ended.values()])
         return [_job_return(ended.get(job.name)) for job in jobs]
+
+    def _keep_configuration(self, file: Path) -> None:
+        """Write the sweep's configuration, by which its folder is known, unless the sweeper has; Optuna's has not."""
+        if not file.exists():
+            file.parent.mkdir(parents=True, exist_ok=True)
+            OmegaConf.save(self._config, file)
 
     def _job(self, number: int, overrides: list[str], folder: Path) -> Job:
         tree = self._context.config_loader.load_sweep_config(self._config, overrides)

@@ -36,17 +36,13 @@ def wait_for(submitted: Sequence[Submitted]) -> Iterator[Outcome]:
         before = now
 
 
-def submit_sweep(jobs: Sequence[Job], cfg: Config, folder: Path, *, wait: bool, dry_run: bool) -> Iterator[Outcome]:
+def submit_sweep(jobs: Sequence[Job], cfg: Config, folder: Path, *, wait: bool) -> Iterator[Outcome]:
     """Submit ``jobs`` together; if ``wait``, yield the outcome of each when it has ended.
 
     Raises:
         Interrupted: the user waits no longer; the jobs go on.
     """
-    submission = Submission(jobs, cfg, folder)
-    if dry_run:
-        print(submission.text())
-        return
-    submitted = submission.submit()
+    submitted = Submission(jobs, cfg, folder).submit()
     for each in submitted:
         show(each)
     if not wait:
