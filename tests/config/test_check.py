@@ -104,7 +104,10 @@ def test_other_numbers_are_not_negative(key: str) -> None:
         ),
         (["phase=adversarial", "phase.adversary.random_episodes=0"], "phase.adversary.random_fraction above 0 needs"),
         (["resume=auto", "overwrite=true"], "resume and overwrite exclude each other"),
-        (["trainer=ddp", "env=maniskill"], "env=maniskill needs trainer.devices=1"),
+        (["trainer=ddp", "env=maniskill", "phase.num_episodes=24"], "env=maniskill needs trainer.devices=1"),
+        (["trainer.num_nodes=2", "env=maniskill"], "env=maniskill needs trainer.devices=1"),
+        (["trainer=ddp", "phase=student"], "phase=student trains in one process; set trainer.devices=1"),
+        (["trainer.num_nodes=2", "trainer.devices=auto", "phase=adversarial"], "phase=adversarial trains in one"),
         (["trainer=ddp", "phase.num_episodes=24"], "phase.num_episodes must be a multiple of phase.batch_size x"),
         (
             ["trainer.num_nodes=2", "phase.num_episodes=24"],

@@ -186,6 +186,10 @@ def test_a_pipeline_is_submitted_as_far_as_it_is_not_finished(
         (["pipeline", "output_dir=x"], 2, "it decides output_dir itself"),
         (["pipeline", "env=toy", "adversarial:trainer.devices=auto"], 3, "cannot be counted before the job runs"),
         (["seed=1,2"], 2, "add -m to start them all"),
+        (["-m", "sweep=search"], 2, "give --wait, too"),
+        (["-m", "seed=1,2", "output_dir=x", "--dry-run"], 2, "name the directory of all of them"),
+        (["phase=student", "env=toy", "trainer=ddp"], 3, "phase=student trains in one process"),
+        (["env=maniskill", "trainer=ddp"], 3, "env=maniskill needs trainer.devices=1"),
         (["phase.lr=1"], 3, "did you mean phase.learning_rate?"),
     ],
 )

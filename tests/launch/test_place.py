@@ -6,7 +6,7 @@ import pytest
 
 from f1rl.config.compose import compose
 from f1rl.errors import ConfigError
-from f1rl.launch.place import Place, check_place, find_place
+from f1rl.launch.place import Place, check_count, check_place, find_place
 
 SRUN = {
     "SLURM_JOB_ID": "20007", "SLURM_STEP_ID": "1", "SLURM_STEP_NODELIST": "gpu[03-05],login", "SLURM_PROCID": "3",
@@ -61,3 +61,13 @@ def test_another_number_of_processes_than_configured_is_refused() -> None:
         check_place(config, find_place(TORCHRUN))
     with pytest.raises(ConfigError, match="nothing started a process on the other machines"):
         check_place(config, None)
+
+
+@pytest.mark.parametrize("word", ["phase=student", "env=maniskill"])
+def test_every_gpu_is_refused_where_one_process_trains(monkeypatch: pytest.MonkeyPatch, word: str) -> None:
+    config = compose([word, "trainer.devices=auto"])
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    check_count(config)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    with pytest.raises(ConfigError, match=rf"trainer\.devices=auto is 2 on this machine, and {word} "):
+        check_count(config)

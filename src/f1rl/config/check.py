@@ -285,8 +285,6 @@ def _explorer(config: Config) -> Iterator[str]:
         yield f"phase.accumulate_grad_batches must be 1 for phase={phase.name}; algo.minibatch_size is what to change"
     if config.rollout.online_fraction != 1:
         yield f"phase={phase.name} learns from its own episodes only; use rollout=workers or rollout=record"
-    if config.trainer.devices not in (1, "auto") or config.trainer.num_nodes > 1:
-        yield f"phase={phase.name} trains in one process; set trainer.devices=1 and trainer.num_nodes=1"
     if config.trainer.precision != "32-true":
         yield f"phase={phase.name} needs trainer.precision=32-true, so that stored densities can be computed again"
     if phase.name == "adversarial" and config.rollout.overlap:
@@ -323,14 +321,19 @@ def _processes(config: Config) -> Iterator[str]:
 
 def _ranks(config: Config) -> Iterator[str]:
     trainer, phase = config.trainer, config.phase
-    if trainer.devices == "auto" or (ranks := trainer.devices * trainer.num_nodes) < 2:
+    # devices=auto is counted, and checked, when the run starts.
+    per_node = 1 if trainer.devices == "auto" else trainer.devices
+    ranks = per_node * trainer.num_nodes
+    if ranks < 2:
         return
-    if config.env.id == "maniskill":
+    if phase.name != "teacher":
+        yield f"phase={phase.name} trains in one process; set trainer.devices=1 and trainer.num_nodes=1"
+    elif config.env.id == "maniskill":
         yield (
             "env=maniskill needs trainer.devices=1 and trainer.num_nodes=1: its episodes may end early, and a process "
             "with fewer steps would keep the others waiting"
         )
-    if phase.num_episodes % (phase.batch_size * ranks):
+    elif trainer.devices != "auto" and phase.num_episodes % max(1, phase.batch_size * ranks):
         yield (
             "phase.num_episodes must be a multiple of phase.batch_size x trainer.devices x trainer.num_nodes, so that "
             f"all processes make the same number of steps; got {phase.num_episodes} and {phase.batch_size} x "

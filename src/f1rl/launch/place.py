@@ -1,6 +1,6 @@
 """Which of a run's training processes this one is, whoever started it: srun, torchrun, submitit, or nobody.
 
-Imports nothing but the standard library: it is asked before torch is loaded.
+Imports nothing heavy: it is asked before torch is loaded.
 """
 
 from __future__ import annotations
@@ -8,8 +8,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, MutableMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from f1rl.config.check import find_contradictions
 from f1rl.config.schema import Config
 from f1rl.errors import ConfigError
 from f1rl.launch.devices import visible_devices
@@ -108,6 +109,19 @@ def _count_gpus() -> int:
     except pynvml.NVMLError:
         return 0  # no driver
     return pynvml.nvmlDeviceGetCount()
+
+
+def check_count(cfg: Config) -> None:
+    """Refuse several processes where the configuration cannot have them and ``trainer.devices=auto`` hid that so far.
+
+    Raises:
+        ConfigError: with the number of processes and what speaks against it.
+    """
+    if cfg.trainer.devices == "auto":
+        count = ranks_per_node(cfg)
+        problems = find_contradictions(replace(cfg, trainer=replace(cfg.trainer, devices=count)))
+        if problems:
+            raise ConfigError(f"trainer.devices=auto is {count} on this machine, and " + "; ".join(problems))
 
 
 def check_place(cfg: Config, place: Place | None) -> None:

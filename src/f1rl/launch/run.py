@@ -6,7 +6,7 @@ from typing import Any
 
 from f1rl.config.schema import Config
 from f1rl.launch.devices import setup_sapien_gpu, wait_without_spinning
-from f1rl.launch.place import check_place, find_place, ranks_per_node
+from f1rl.launch.place import check_count, check_place, find_place, ranks_per_node
 from f1rl.launch.spawn import run_ranks
 
 
@@ -17,6 +17,7 @@ def run(cfg: Config) -> dict[str, Any]:
         F1RLError: of the kind that fits; its exit code ends the process.
     """
     place = find_place()
+    check_count(cfg)
     check_place(cfg, place)
     if place is None and ranks_per_node(cfg) > 1:
         run_ranks(cfg, ranks_per_node(cfg))
