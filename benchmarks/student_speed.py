@@ -36,6 +36,8 @@ _TEACHER = (
     "phase.tokenizer.num_episodes=8",
     "phase.tokenizer.steps=20",
 )
+_SHARED = ("model", "embodiment", "control", "camera", "env", "trainer")
+"""Groups of the configuration in which the teacher is like the student."""
 _PARTS = ("wait_env", "inference", "update", "media")
 
 
@@ -103,7 +105,8 @@ def main() -> None:
     print(describe(), *arguments.overrides)
     with tempfile.TemporaryDirectory(prefix="f1rl_bench_") as temporary:
         directory = Path(temporary)
-        run("teacher", directory, *_TEACHER)
+        shared = [word for word in arguments.overrides if word.partition("=")[0].partition(".")[0] in _SHARED]
+        run("teacher", directory, *_TEACHER, *shared)
         before = scenes_alone(arguments.episodes, directory, arguments.overrides)
         found = student(arguments.episodes, directory, arguments.overrides)
         after = scenes_alone(arguments.episodes, directory, arguments.overrides)

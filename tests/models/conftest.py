@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from benchmarks import noise
 
 from f1rl.models.config import ModelConfig
 from f1rl.models.f1 import F1Model
@@ -75,17 +76,6 @@ def make_model(small_values: dict):
 @pytest.fixture
 def random_inputs():
     def make(model: F1Model, batch: int, steps: int, cameras: int = 2) -> WorldModelInputs:
-        config = model.config
-        size, n_obs, codes = config.image_size, config.n_obs_img_steps, config.tokenizer.codebook_size
-        length, lead = config.tokenizer.num_tokens, (batch, steps)
-        return WorldModelInputs(
-            image=torch.randint(256, (*lead, cameras, 3, size, size), dtype=torch.uint8),
-            state=torch.randn(*lead, config.state_dim),
-            prev_action=torch.rand(*lead, config.action_dim) * 2 - 1,
-            action_history=torch.rand(*lead, n_obs, config.action_dim) * 2 - 1,
-            token_history=torch.randint(codes, (*lead, n_obs, length)),
-            is_first=torch.zeros(lead, dtype=torch.bool),
-            target=torch.randint(codes, (*lead, length)),
-        )
+        return noise.random_inputs(model.config, batch, steps, cameras)
 
     return make
