@@ -91,9 +91,12 @@ class WeightFile:
         if self._pickled is not None:
             yield from self._pickled.items()
             return
-        with safe_open(self.path, framework="pt") as file:
-            for name in self.shapes:
-                yield name, file.get_tensor(name)
+        for name in self.shapes:
+            # Opened anew for each: the file is mapped, and what has been read of it stays in memory until it is closed.
+            with safe_open(self.path, framework="pt") as file:
+                tensor = file.get_tensor(name)
+            yield name, tensor
+            del tensor
 
 
 def _unpickle(path: Path) -> dict[str, Tensor]:
