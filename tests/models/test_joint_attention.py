@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import pytest
 import torch
 from transformers.models.gemma.modeling_gemma import GemmaModel
 
+from f1rl.errors import ConfigError
 from f1rl.models import joint_attention as module
 from f1rl.models.config import AttentionConfig
 from f1rl.models.experts import build_expert
@@ -69,3 +71,11 @@ def test_compiled_layers_share_their_graph_and_compute_the_same(monkeypatch):
     (ours,), _ = joint_attention([expert], [tokens], [], None)
     assert torch.equal(ours, plain)
     assert len(graphs) == 1  # for three layers
+
+
+@pytest.mark.filterwarnings("ignore:.*script_method:DeprecationWarning")  # of torch, in torch
+def test_without_a_compiler_the_switch_is_refused(monkeypatch, tmp_path):
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))  # where nothing is compiled yet
+    monkeypatch.setattr("torch._inductor.config.cpp.cxx", (None, str(tmp_path / "no-compiler")))
+    with pytest.raises(ConfigError, match=r"No working C\+\+ compiler(.|\n)*model\.compile=false"):
+        module.require_compiler("cpu")

@@ -120,7 +120,7 @@ def evaluate(
 def _config(checkpoint: Checkpoint, path: Path, episodes: int | None, seed: int | None) -> Config:
     """Return the configuration that travels in a checkpoint, with what is asked for now.
 
-    Keys that the program has got since have their defaults.
+    Keys that the program has got since have their defaults; nothing is compiled, which takes longer than evaluating.
     """
     phase = checkpoint.training.get("phase")
     if phase not in PHASES or "config" not in checkpoint.training:
@@ -131,7 +131,8 @@ def _config(checkpoint: Checkpoint, path: Path, episodes: int | None, seed: int 
     if problems:
         raise CheckpointError(f"{path} was saved by another version of the program:\n  " + "\n  ".join(problems))
     wanted = {"val_episodes": cfg.phase.val_episodes if episodes is None else episodes}
-    return replace(cfg, seed=cfg.seed if seed is None else seed, phase=replace(cfg.phase, **wanted))
+    cfg = replace(cfg, model=replace(cfg.model, compile=False), phase=replace(cfg.phase, **wanted))
+    return replace(cfg, seed=cfg.seed if seed is None else seed)
 
 
 def _merged(default: Mapping[str, Any], saved: Mapping[str, Any]) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from f1rl.launch.rundir import RunDirectory, checkpoint_to_resume, go_on_if_requ
 from f1rl.launch.signals import StopSignal
 from f1rl.launch.summary import print_summary
 from f1rl.launch.teacher import TeacherAssembly
+from f1rl.models.joint_attention import require_compiler
 from f1rl.ranks import Ranks
 from f1rl.records.files import write_atomically
 from f1rl.records.logs import start_logging
@@ -74,7 +75,7 @@ def _check_machine(cfg: Config) -> None:
     """Refuse what cannot work here before anything on disk is touched.
 
     Raises:
-        ConfigError: the environment refuses its configuration, or there is no GPU.
+        ConfigError: the environment refuses its configuration, or there is no GPU or no compiler.
     """
     try:
         registry.spec(env_config(cfg))
@@ -84,6 +85,8 @@ def _check_machine(cfg: Config) -> None:
         raise ConfigError(
             "trainer.accelerator=gpu, but torch finds no CUDA device here; use trainer=auto or trainer=cpu"
         )
+    if cfg.model.compile:
+        require_compiler("cuda" if torch.cuda.is_available() and cfg.trainer.accelerator != "cpu" else "cpu")
 
 
 def _fit_and_record(

@@ -246,7 +246,7 @@ class ModelConfig:
     prefix_cache: int
     """Pictures whose prefixes are kept while the understanding expert is frozen and sees no history; 0 keeps none."""
     compile: bool
-    """Compile the experts' layers with torch.compile; the first steps then take a minute or more."""
+    """Compile the world model's layers with torch.compile; the first steps then take a minute or more."""
     ema: float | None
     """Decay per optimizer step of a running mean of the trained weights, which is then evaluated; null keeps none."""
 

@@ -17,6 +17,8 @@ from torch.utils.checkpoint import checkpoint
 from transformers import GemmaModel
 from transformers.models.gemma.modeling_gemma import GemmaDecoderLayer, apply_rotary_pos_emb
 
+from f1rl.errors import ConfigError
+
 Cache = list[tuple[Tensor, Tensor]]
 """Keys and values ``[N, kv_heads, tokens, head_dim]`` of every layer."""
 
@@ -75,6 +77,23 @@ def _layer(
     seen = F.scaled_dot_product_attention(query, key, value, attn_mask=mask, enable_gqa=True)
     shares = seen.transpose(1, 2).flatten(2).split([h.shape[1] for h in hidden], dim=1)
     return *(_finish(layer, h, s) for layer, h, s in zip(layers, hidden, shares, strict=True)), key, value
+
+
+def require_compiler(device: torch.device | str) -> None:
+    """Compile one addition for ``device``, which needs what all of the layers will need.
+
+    Raises:
+        ConfigError: it cannot be done here.
+    """
+    try:
+        torch.compile(lambda x: x + 1)(torch.zeros(2, device=device))
+    except RuntimeError as error:  # what all errors of torch.compile are
+        reason = str(error).splitlines()[0]
+        raise ConfigError(
+            f"model.compile=true, but torch.compile does not work on this machine: {reason} On a CPU it needs a C++ "
+            "compiler (e.g. apt-get install g++; another one than g++ by the variable CXX) and Python's headers, on a "
+            "GPU Triton and a C compiler. Install them, or set model.compile=false"
+        ) from error
 
 
 @functools.cache
