@@ -2,10 +2,11 @@
 # train.sh PHASE [GPUS [ENVS_PER_GPU]] [options]: the command line of the guides, in terms of python -m f1rl.
 #
 #   bash launchers/train.sh teacher 4 2 --num_episodes 10000
-#   bash launchers/train.sh student 4 2 --teacher_path outputs/teacher_rl/checkpoint-5000
+#   bash launchers/train.sh student 1 8 --teacher_path outputs/teacher_rl/checkpoint-5000
 #
 #   PHASE          teacher, student or adversarial
 #   GPUS           training processes, one for each GPU; on a machine without, processes on its CPU   [1]
+#                  student and adversarial train in one process, which then has the workers of all
 #   ENVS_PER_GPU   environment workers of each training process                                       [1]
 #   --auto_resume           go on from the newest checkpoint (resume=auto)
 #   --resume PATH           go on from a checkpoint (resume=PATH)
@@ -34,8 +35,12 @@ while [[ ${#numbers[@]} -lt 2 && ${1:-} =~ ^[0-9]+$ ]]; do
     numbers+=("$1")
     shift
 done
-gpus=${numbers[0]:-1}
-words+=("rollout.num_workers=${numbers[1]:-1}" "trainer.devices=$gpus")
+gpus=${numbers[0]:-1} workers=${numbers[1]:-1}
+if [[ ${words[0]} != phase=teacher && $gpus -gt 1 ]]; then
+    workers=$((gpus * workers)) gpus=1
+    printf 'train.sh: %s trains in one process, on one GPU; it gets %d environment workers\n' "${words[0]}" "$workers" >&2
+fi
+words+=("rollout.num_workers=$workers" "trainer.devices=$gpus")
 [ "$gpus" -eq 1 ] || words+=("trainer.strategy=ddp")
 
 while [ $# -gt 0 ]; do

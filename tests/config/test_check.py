@@ -108,11 +108,8 @@ def test_other_numbers_are_not_negative(key: str) -> None:
         (["trainer.num_nodes=2", "env=maniskill"], "env=maniskill needs trainer.devices=1"),
         (["trainer=ddp", "phase=student"], "phase=student trains in one process; set trainer.devices=1"),
         (["trainer.num_nodes=2", "trainer.devices=auto", "phase=adversarial"], "phase=adversarial trains in one"),
-        (["trainer=ddp", "phase.num_episodes=24"], "phase.num_episodes must be a multiple of phase.batch_size x"),
-        (
-            ["trainer.num_nodes=2", "phase.num_episodes=24"],
-            "phase.num_episodes must be a multiple of phase.batch_size x",
-        ),
+        (["trainer=ddp", "phase.num_episodes=25"], "phase.num_episodes must be a multiple of trainer.devices x"),
+        (["trainer.num_nodes=3"], "phase.num_episodes must be a multiple of trainer.devices x trainer.num_nodes"),
         (["rollout=record", "trainer.num_nodes=2"], "rollout.record.enabled=true needs trainer.devices=1"),
     ],
 )

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import torch
@@ -74,6 +76,17 @@ def test_two_ranks_stop_together_and_go_on_as_if_nothing_had_happened(two_ranks:
     alone = launcher.run("output_dir=parted", "bptt=4", "resume=auto")
     assert alone.returncode == 3
     assert "trainer.devices: 2 in the checkpoint, 1 now" in alone.stderr
+
+
+def test_the_guides_command_line_trains_with_two_processes(launcher: Launcher, repository: Path) -> None:
+    """Also where the last round of episodes is not full: five episodes for two streams in each process."""
+    words = [*launcher.command(*TWO_RANKS)[4:], "output_dir=guides", "logger=none", "phase.val_every=100"]
+    command = ["bash", repository / "launchers" / "train.sh", "teacher", "2", "1", *words, "--num_episodes", "10"]
+    env = {**os.environ, "PYTHON": sys.executable}
+    done = subprocess.run(command, cwd=launcher.directory, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    records = (launcher.directory / "guides" / "episode_metrics.jsonl").read_text().splitlines()
+    assert [json.loads(record)["episode"] for record in records] == list(range(1, 11))
 
 
 def test_the_rank_that_fails_decides_the_exit_code(launcher: Launcher) -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from f1rl.config.compose import compose
+
 
 def words(repository: Path, tmp_path: Path, *given: str) -> subprocess.CompletedProcess[str]:
     """Run the script with a Python that says what it is asked."""
@@ -38,6 +40,13 @@ def test_the_guides_words(repository: Path, tmp_path: Path, given: list[str], ex
     done = words(repository, tmp_path, *given)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["-m", "f1rl", *expected.split()]
+    compose(expected.split())  # a run that is not refused
+
+
+def test_a_phase_that_trains_in_one_process_gets_the_workers_of_all(repository: Path, tmp_path: Path) -> None:
+    done = words(repository, tmp_path, "student", "4", "2", "--teacher_path", "a/checkpoint-5")
+    assert done.stdout.split()[2:5] == ["phase=student", "rollout.num_workers=8", "trainer.devices=1"]
+    assert "phase=student trains in one process, on one GPU; it gets 8 environment workers" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -333,11 +333,10 @@ def _ranks(config: Config) -> Iterator[str]:
             "env=maniskill needs trainer.devices=1 and trainer.num_nodes=1: its episodes may end early, and a process "
             "with fewer steps would keep the others waiting"
         )
-    elif trainer.devices != "auto" and phase.num_episodes % max(1, phase.batch_size * ranks):
+    elif trainer.devices != "auto" and phase.num_episodes % ranks:
         yield (
-            "phase.num_episodes must be a multiple of phase.batch_size x trainer.devices x trainer.num_nodes, so that "
-            f"all processes make the same number of steps; got {phase.num_episodes} and {phase.batch_size} x "
-            f"{trainer.devices} x {trainer.num_nodes}"
+            "phase.num_episodes must be a multiple of trainer.devices x trainer.num_nodes, so that all processes make "
+            f"the same number of steps; got {phase.num_episodes} and {trainer.devices} x {trainer.num_nodes}"
         )
 
 
