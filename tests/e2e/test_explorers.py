@@ -10,10 +10,14 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from safetensors.torch import load_file
 
 from e2e_support import ADVERSARY, DEADLINE, EXPLORER, Launcher, lines, metrics, validations, wait_until
 from f1rl.checkpoint import load_checkpoint
+from f1rl.config.check import find_contradictions
+from f1rl.config.schema import Config
+from f1rl.config.typed import from_tree
 from f1rl.records import fields
 from f1rl.tools import export
 
@@ -64,6 +68,8 @@ def test_an_adversary_keeps_the_means_of_both_networks_and_a_slow_one(lineage: P
     assert not any(name.startswith("tokenizer.") for name in state["slow"])
     assert state["slow"].keys() == means["world"]["mean"].keys()
     assert export.main([str(lineage / "outputs" / "adversarial_rl"), str(tmp_path / "mean"), "--ema"]) == 0
+    start = from_tree(Config, yaml.safe_load((tmp_path / "mean" / "config.yaml").read_text()), problems := [])
+    assert (start.phase.name, problems, find_contradictions(start)) == ("teacher", [], [])
     exported = load_file(tmp_path / "mean" / "model.safetensors")
     for name, mean in means["world"]["mean"].items():
         assert torch.equal(exported[name], mean)

@@ -312,7 +312,11 @@ def _tokenizer_rules(config: ModelConfig) -> _Rules:
     vq = config.tokenizer
     grid, rest = divmod(vq.image_size, vq.downsample)
     return [
-        (config.n_pred_img_steps != 1, f"model.n_pred_img_steps is {config.n_pred_img_steps}, only 1 is supported"),
+        (
+            config.n_pred_img_steps != 1,
+            f"model.n_pred_img_steps is {config.n_pred_img_steps}, only 1 is supported, the frame that an action leads "
+            "to; for one that lies further ahead let an action last longer (a smaller env.control_freq)",
+        ),
         (
             rest != 0,
             f"model.tokenizer.image_size is {vq.image_size}, not divisible by the downsampling {vq.downsample} that "

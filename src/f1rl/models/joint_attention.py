@@ -22,6 +22,10 @@ from f1rl.errors import ConfigError
 Cache = list[tuple[Tensor, Tensor]]
 """Keys and values ``[N, kv_heads, tokens, head_dim]`` of every layer."""
 
+_GRAPHS = 64
+"""Graphs that a layer may have: of each expert, alone and together, with and without a gradient, a prefix or a mask, and
+for several numbers of tokens. Beyond torch's own limit of 8 the rest would run as if nothing had been compiled."""
+
 
 def joint_attention(
     experts: Sequence[GemmaModel],
@@ -99,7 +103,7 @@ def require_compiler(device: torch.device | str) -> None:
 @functools.cache
 def _compiled() -> Callable[..., tuple[Tensor, ...]]:
     """Compile one layer: all layers of an expert share its graph, where the whole model would break into dozens."""
-    return torch.compile(_layer)
+    return torch.compile(_layer, recompile_limit=_GRAPHS)
 
 
 def _project(layer: GemmaDecoderLayer, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -15,6 +15,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from f1rl.checkpoint import Checkpoint, load_checkpoint, load_model_weights, named_checkpoint
+from f1rl.config.compose import compose
+from f1rl.config.typed import to_tree
 from f1rl.errors import CheckpointError, UsageError
 from f1rl.models.config import ModelConfig
 from f1rl.models.f1 import F1Model
@@ -135,7 +137,15 @@ def _export_whole(
 
 
 def _starting_config(config: dict[str, Any], folder: Path, layout: str) -> dict[str, Any]:
-    """Return the configuration of a run that begins with the exported weights and trains all of them."""
+    """Return the configuration of a teacher that begins with the exported weights and trains all of them.
+
+    The later phases start from checkpoints, not from weights.
+    """
+    phase = config["phase"]["name"]
+    if phase != "teacher":
+        teacher = to_tree(compose(["phase=teacher"]))
+        own = {"name": config["name"].replace(phase, "teacher"), "output_dir": teacher["output_dir"]}
+        config = {**config, "phase": teacher["phase"], **own}
     weights = {"source": str(folder.resolve()), "layout": layout, "tokenizer": None}
     model = {**config["model"], "weights": weights, "lora": {**config["model"]["lora"], "r": 0}}
     return {**config, "model": model, "resume": None, "overwrite": False}
