@@ -1,7 +1,8 @@
 r"""The full-size model on a GPU: rates and peak memory of training, acting and predicting, switch by switch.
 
 Needs a CUDA device; random weights, so no network. **Not run yet at any size above tiny**, for want of a GPU; on a CPU
-``--preset tiny`` runs every part, as the tests do. The exact commands::
+``--preset tiny`` runs every part, as the tests do. ``python -m benchmarks --gpu`` runs all that needs a GPU; the exact
+commands of this module::
 
     python -m benchmarks.full_size --preset f1 --plan                       # what it will need; allocates nothing
     python -m benchmarks.full_size --preset f1 --batch 1 --steps 7          # teacher window, student step, prediction
@@ -10,13 +11,7 @@ Needs a CUDA device; random weights, so no network. **Not run yet at any size ab
     python -m benchmarks.full_size --preset small --batch 8 --steps 8 --switch compile --beside   # both in one run
     python -m benchmarks.weight_loading --preset f1 --folder /data/scratch  # 15 GB written, loaded, deleted
 
-The environment that feeds them, by itself and with a student that learns on it::
-
-    python -m benchmarks.gpu_batch --scenes 64 256 1024
-    python -m benchmarks.student_speed --episodes 768 model=tiny phase.batch_size=256 algo.episodes_per_update=256
-    python -m benchmarks.student_speed --episodes 384 model=small phase.batch_size=128 algo.episodes_per_update=128
-
-Whole runs::
+and of whole runs::
 
     python -m f1rl model=small trainer=auto trainer.precision=bf16-mixed phase.num_episodes=200
     python -m f1rl model=f1 model.weights.source=/data/f1 model.prompt.tokenizer=/data/paligemma \

@@ -23,7 +23,7 @@ Cache = list[tuple[Tensor, Tensor]]
 """Keys and values ``[N, kv_heads, tokens, head_dim]`` of every layer."""
 
 _GRAPHS = 64
-"""Graphs that a layer may have: of each expert, alone and together, with and without a gradient, a prefix or a mask, and
+"""Graphs that a layer may have: of each expert, alone and together, with and without gradients, a prefix or a mask, and
 for several numbers of tokens. Beyond torch's own limit of 8 the rest would run as if nothing had been compiled."""
 
 
