@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from f1rl.models.action_expert import ActionExpert, time_features
-from f1rl.models.f1 import F1Model, Observed
+from f1rl.models.f1 import F1Model
 from f1rl.models.joint_attention import joint_attention
+from f1rl.models.observed import Observed
 
 CLOSE = {"atol": 1e-5, "rtol": 1e-5}
 
@@ -70,9 +71,7 @@ def everything_at_once(
     images = model.vlm.get_image_features(pixels).pooler_output.unflatten(0, (len(noisy), -1))
     text = model.vlm.language_model.embed_tokens(model.prompt).expand(len(noisy), -1, -1)
     und = torch.cat([images.flatten(1, 2), text], dim=1)
-    history = inputs.token_history[:, 0]
-    latents = model.tokenizer.latent(history.flatten(0, 1)).unflatten(0, history.shape[:2])
-    past, start = model.frames.history(model.tokenizer, history, latents)
+    past = model.frames.history(model.tokenizer, inputs.token_history[:, 0])
     context = torch.cat(
         [
             model.memory_token(seen.recalled)[:, None],
@@ -81,10 +80,8 @@ def everything_at_once(
         ],
         dim=1,
     )
-    scales, left = model.frames.next_frame(
-        model.tokenizer.scale_inputs(inputs.target[:, 0]), start, model.tokenizer.pooled_scales(latents[:, -1]), begin=0
-    )
-    gen = torch.cat([past, context, scales + context[:, :1]], dim=1)
+    scales, left = model.frames.next_frame(model.tokenizer.scale_inputs(inputs.target[:, 0]), past, begin=0)
+    gen = torch.cat([past.tokens, context, scales + context[:, :1]], dim=1)
     clock = time_features(time, width)[:, None].expand(-1, expert.chunk, -1)
     joined = torch.nn.functional.silu(
         expert.action_time_mlp_in(torch.cat([expert.action_in_proj(noisy), clock], dim=-1))
@@ -97,7 +94,7 @@ def everything_at_once(
         ],
         dim=1,
     )
-    sizes = [und.shape[1], past.shape[1], context.shape[1], scales.shape[1], 2, expert.chunk]
+    sizes = [und.shape[1], past.tokens.shape[1], context.shape[1], scales.shape[1], 2, expert.chunk]
     kind = torch.repeat_interleave(torch.arange(6), torch.tensor(sizes))  # who may see whom, kind by kind:
     allowed = torch.tensor(
         [

@@ -40,6 +40,24 @@ def test_window_equals_single_steps(make_model, random_inputs, und_sees_history,
     torch.testing.assert_close(together.memory, memory, atol=1e-5, rtol=1e-5)
 
 
+@BOTH
+def test_some_steps_are_completed_later_as_if_all_had_been_at_once(make_model, random_inputs, und_sees_history):
+    model = make_model(und_sees_history=und_sees_history).eval()
+    inputs, rows = random_inputs(model, 3, 2), torch.tensor([4, 1])
+    with torch.no_grad():
+        whole, memory = model.observe(inputs, model.initial_memory(3, "cpu"))
+        past = model.past_frames(inputs.token_history)
+        glanced, same_memory = model.glance(inputs, model.initial_memory(3, "cpu"), past)
+        completed = model.include_past(glanced[rows])
+    assert glanced.included == und_sees_history
+    assert completed.included
+    assert torch.equal(memory, same_memory)
+    assert torch.equal(completed.recalled, whole.recalled[rows])
+    for mine, all_of in zip(completed.cache, whole.cache, strict=True):
+        for got, expected in zip(mine, all_of, strict=True):
+            torch.testing.assert_close(got, expected[rows], atol=1e-5, rtol=1e-5)
+
+
 def test_an_episode_that_begins_mid_window_is_a_window_of_its_own(make_model, random_inputs):
     model = make_model().eval()
     inputs = random_inputs(model, 2, 6)

@@ -12,6 +12,7 @@ import torch
 from env_configs import toy
 from f1rl.config.compose import compose
 from f1rl.losses.prediction import token_statistics
+from f1rl.losses.rewards import prediction_entropy
 from f1rl.models.explorer import Explorer
 from f1rl.models.f1 import F1Model
 from f1rl.models.tokenizer import FrameTokenizer
@@ -92,14 +93,21 @@ def test_the_ratio_of_every_stored_action_is_one_under_the_parameters_that_chose
     torch.testing.assert_close(ratio, torch.ones_like(ratio), rtol=0, atol=2e-5)
 
 
-def test_loss_of_the_teacher_equals_that_of_the_whole_episode_at_once(env, world):
-    """Step by step with both cameras, what the rollout saw is what training would see: no frame or action is off."""
-    rollout = run(env, world, make_explorer(world))
+@pytest.mark.parametrize("executed", [1, 2, 3])
+def test_loss_of_the_teacher_equals_that_of_the_whole_episode_at_once(env, world, executed):
+    """Step by step with both cameras, what the rollout saw is what training would see: no frame or action is off.
+
+    The frame that a decision led to stands for those on the way there.
+    """
+    rollout = run(env, world, make_explorer(world, executed=executed))
     batch = whole_episodes(rollout.episodes, world)
     with torch.no_grad():
         output = world(world_model_inputs(batch), world.initial_memory(4, "cpu"))
-    loss = token_statistics(output.logits, batch.target).loss.mean(1)
-    torch.testing.assert_close(rollout.measures["avg_loss"], loss, rtol=1e-4, atol=1e-4)
+    ends = [min(STEPS, (step // executed + 1) * executed) - 1 for step in range(STEPS)]
+    statistics = token_statistics(output.logits, batch.target)
+    expected = statistics.loss[:, ends].mean(1), prediction_entropy(output.logits.flatten(0, 1)).view(4, -1)[:, ends]
+    torch.testing.assert_close(rollout.measures["avg_loss"], expected[0], rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(rollout.terms["uncertainty"].sum(0), expected[1].sum(1), rtol=1e-4, atol=1e-3)
 
 
 def test_memory_rewards_add_up_to_how_much_the_memories_approached(env, world):
@@ -214,7 +222,7 @@ def test_no_reward_is_known_before_the_frame_that_an_action_led_to(env, world, m
 
     monkeypatch.setattr(F1Model, "next_frame", noted)
     rollout = run(env, world, make_explorer(world), range(3))
-    assert len(judged) == STEPS
-    assert all(torch.equal(a, b) for a, b in zip(judged, shown, strict=True))
+    ends = [1, 3, 5, 6]  # two steps a decision
+    assert all(torch.equal(a, shown[end]) for a, end in zip(judged, ends, strict=True))
     for e, episode in enumerate(rollout.episodes):
         assert [tokens[e].tolist() for tokens in shown] == episode.tokens[1:].tolist()

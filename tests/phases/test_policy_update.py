@@ -49,8 +49,7 @@ def rollout_of(explorer: Explorer, lengths: tuple[int, ...], seeds: tuple[int, .
         seen = situations(len(scenes))
         decision: Decision = explorer.decide(seen)
         recorder.decided(scenes, seen, decision, explorer.value(seen).detach())
-        term = torch.zeros(len(lengths))
-        term[scenes] = decision.action[:, 0, 0]
+        term = decision.action[:, 0, 0]
         recorder.stepped(scenes, {"first": term}, {"seen": term})
         for i in scenes.tolist():
             if step == lengths[i] - 1:

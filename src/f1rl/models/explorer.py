@@ -17,8 +17,8 @@ from f1rl.models.action_distribution import SquashedGaussian, StochasticFlow
 from f1rl.models.action_expert import ActionExpert
 from f1rl.models.config import ModelConfig
 from f1rl.models.experts import build_expert
-from f1rl.models.f1 import Observed
 from f1rl.models.joint_attention import Cache, joint_attention
+from f1rl.models.observed import Observed
 
 PolicyKind = Literal["gaussian", "flow"]
 LOG_STD_RANGE = (-4.0, 0.5)
@@ -40,7 +40,7 @@ class Situation:
 
     @classmethod
     def of(cls, seen: Observed) -> Self:
-        """Return the parts of ``seen`` that a decision is made from, without gradients."""
+        """Return the parts of ``seen``, past frames included, that a decision is made from, without gradients."""
         cache = [(key.detach(), value.detach()) for key, value in seen.cache]
         return cls(cache, seen.pooled.detach(), seen.state.detach(), seen.recalled.detach())
 

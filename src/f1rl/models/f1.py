@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -18,26 +18,9 @@ from f1rl.models.frame_tokens import FrameTokens
 from f1rl.models.interface import WorldModelInputs, WorldModelOutput
 from f1rl.models.joint_attention import Cache, joint_attention
 from f1rl.models.memory import Memory
+from f1rl.models.observed import Observed, PastFrames
 from f1rl.models.prefix_cache import PrefixCache
 from f1rl.models.tokenizer import FrameTokenizer, normalise_images
-
-
-@dataclass
-class Observed:
-    """What the model made of ``B`` streams and ``T`` steps before it knew the actions; ``N = B * T``."""
-
-    cache: Cache
-    """Keys and values of pictures, prompt and past frames, of the ``N`` steps."""
-    pooled: Tensor
-    """Mean output of the understanding expert, ``float32 [N, width]``."""
-    state: Tensor
-    """``float32 [N, S]``."""
-    recalled: Tensor
-    """Top layer of the memory after each step, ``float32 [N, hidden]``."""
-    start: Tensor
-    """Token that predicts the coarsest scale of the next frame, ``float32 [N, 1, width]``."""
-    last: Tensor
-    """Latent of the newest frame, pooled to every scale, ``float32 [N, L, D]``."""
 
 
 class F1Model(nn.Module):
@@ -140,7 +123,7 @@ class F1Model(nn.Module):
         """Predict the frames after ``N`` steps, each scale given the true coarser ones.
 
         Args:
-            seen: of those steps.
+            seen: of those steps, with the past frames.
             action_history: ``float32 [N, n_obs, A]``; the last entry is the action whose result is predicted.
             target: ``int64 [N, L]``, tokens of the next frames.
             dropout: share of the tokens' entries that is dropped at random, also outside of training: predictions with
@@ -151,7 +134,7 @@ class F1Model(nn.Module):
             Logits ``float32 [N, L, V]``.
         """
         context = self._context(seen, action_history)
-        tokens, left = self.frames.next_frame(self.tokenizer.scale_inputs(target), seen.start, seen.last, begin=0)
+        tokens, left = self.frames.next_frame(self.tokenizer.scale_inputs(target), seen.past, begin=0)
         suffix = torch.cat([context, tokens + context[:, :1]], dim=1)
         if dropout > 0:
             kept = torch.rand(suffix.shape, generator=generator, device=suffix.device) >= dropout
@@ -177,7 +160,7 @@ class F1Model(nn.Module):
         for side in self.config.tokenizer.scales:
             if side > 1:
                 coarser = self.tokenizer.next_scale_input(tokens)
-            step, left = self.frames.next_frame(coarser, seen.start, seen.last, begin=tokens.shape[1])
+            step, left = self.frames.next_frame(coarser, seen.past, begin=tokens.shape[1])
             step = step + context[:, :1]
             if side == 1:
                 step = torch.cat([context, step], dim=1)
@@ -200,17 +183,43 @@ class F1Model(nn.Module):
         Raises:
             ValueError: if ``memory`` does not fit.
         """
+        seen, memory = self.glance(inputs, memory)
+        return self.include_past(seen), memory
+
+    def glance(
+        self, inputs: WorldModelInputs, memory: Tensor, past: PastFrames | None = None
+    ) -> tuple[Observed, Tensor]:
+        """Do of :meth:`observe` what the memory needs: the past frames may not be included yet.
+
+        Args:
+            inputs: a window; ``action_history`` and ``target`` are not read.
+            memory: ``float32 [layers, B, hidden]`` before it.
+            past: :meth:`past_frames` of the window, if they are known.
+
+        Raises:
+            ValueError: if ``memory`` does not fit.
+        """
         batch, steps = inputs.is_first.shape
         self.memory.check(memory, batch)
-        history = inputs.token_history.flatten(0, 1)
-        latents = self.tokenizer.latent(history.flatten(0, 1)).unflatten(0, history.shape[:2])
-        past, start = self.frames.history(self.tokenizer, history, latents)
+        past = past or self.past_frames(inputs.token_history)
         with self._precision():
-            cache, pooled = self._prefix(inputs.image.flatten(0, 1), past)
+            cache, pooled = self._prefix(inputs.image.flatten(0, 1), past.tokens)
         features = torch.cat([pooled.unflatten(0, (batch, steps)), inputs.state, inputs.prev_action], dim=-1)
         recalled, memory = self.memory(features, inputs.is_first, memory, backprop=self.memory_backprop)
-        last = self.tokenizer.pooled_scales(latents[:, -1])
-        return Observed(cache, pooled, inputs.state.flatten(0, 1), recalled.flatten(0, 1), start, last), memory
+        parts = (pooled, inputs.state.flatten(0, 1), recalled.flatten(0, 1))
+        return Observed(cache, *parts, past, included=self.config.und_sees_history), memory
+
+    def past_frames(self, token_history: Tensor) -> PastFrames:
+        """Return the past frames of ``token_history int64 [B, T, n_obs, L]`` for the generation expert."""
+        return self.frames.history(self.tokenizer, token_history.flatten(0, 1))
+
+    def include_past(self, seen: Observed) -> Observed:
+        """Return ``seen`` with the past frames in its cache, for whoever predicts or decides from it."""
+        if seen.included:
+            return seen
+        with self._precision():
+            _, cache = joint_attention([self.gen], [seen.past.tokens], seen.cache, None)
+        return replace(seen, cache=cache, included=True)
 
     def _context(self, seen: Observed, action_history: Tensor) -> Tensor:
         """Return memory, state and action tokens ``[N, 2 + n_obs, width]``.
@@ -222,7 +231,7 @@ class F1Model(nn.Module):
         return torch.cat([single, self.action_token(action_history)], dim=1)
 
     def _prefix(self, image: Tensor, past: Tensor) -> tuple[Cache, Tensor]:
-        """Run ``image uint8 [N, C, 3, H, W]``, the prompt and the past frames ``[N, n, width]`` through the experts.
+        """Run ``image uint8 [N, C, 3, H, W]`` and the prompt through the experts, with ``past [N, n, width]`` if seen.
 
         Returns:
             The cache, and the mean ``[N, width]`` of the understanding expert's outputs.
@@ -232,11 +241,8 @@ class F1Model(nn.Module):
             (und, _), cache = joint_attention(experts, [self._look(image), past], [], None)
             return cache, und.mean(dim=1)
         if self._prefixes is not None and not self._vlm_learns():
-            cache, pooled = self._prefixes(image, self._understand)
-        else:
-            cache, pooled = self._understand(image)
-        _, cache = joint_attention([self.gen], [past], cache, None)
-        return cache, pooled
+            return self._prefixes(image, self._understand)
+        return self._understand(image)
 
     def _understand(self, image: Tensor) -> tuple[Cache, Tensor]:
         """Return keys and values of pictures and prompt, which see nothing else, and their mean output."""

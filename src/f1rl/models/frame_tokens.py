@@ -7,6 +7,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from f1rl.models.config import ModelConfig
+from f1rl.models.observed import PastFrames
 from f1rl.models.tokenizer import FrameTokenizer
 
 
@@ -50,36 +51,28 @@ class FrameTokens(nn.Module):
             self.change.bias.data[-1] = 0.01  # a start that is almost uniform, yet has gradients everywhere
         self.history_place = nn.Parameter(torch.randn(vq.num_tokens, width) * std) if published else None
 
-    def history(self, tokenizer: FrameTokenizer, tokens: Tensor, latents: Tensor) -> tuple[Tensor, Tensor]:
-        """Embed the past frames, one token per place for all frames.
-
-        Args:
-            tokenizer: of the frames.
-            tokens: ``int64 [N, n_obs, L]``.
-            latents: their latents ``[N, n_obs, D, g, g]``.
-
-        Returns:
-            The past ``[N, n, width]``, and the token ``[N, 1, width]`` that predicts the coarsest scale.
-        """
+    def history(self, tokenizer: FrameTokenizer, tokens: Tensor) -> PastFrames:
+        """Embed the past frames ``int64 [N, n_obs, L]`` of ``tokenizer``, one token per place for all frames."""
+        latents = tokenizer.latent(tokens.flatten(0, 1))
         if self.history_side is None:
             features = tokenizer.scale_inputs(tokens.flatten(0, 1))
         else:
-            features = F.adaptive_avg_pool2d(latents.flatten(0, 1), self.history_side).flatten(2).transpose(1, 2)
+            features = F.adaptive_avg_pool2d(latents, self.history_side).flatten(2).transpose(1, 2)
         features = features.unflatten(0, tokens.shape[:2]).permute(0, 2, 3, 1)  # [N, n, D, n_obs]
         merged = self.temporal_conv(features.flatten(0, 1)).view(len(tokens), features.shape[1], -1)
+        last = tokenizer.pooled_scales(latents.unflatten(0, tokens.shape[:2])[:, -1])
         start = self.start.expand(len(tokens), -1, -1)
         if self.history_place is None:
-            return self.embed(merged) + self.history_position, start
+            return PastFrames(self.embed(merged) + self.history_position, start, last)
         past = torch.cat([start, self.embed(merged + self.history_position)], dim=1) + self.history_place
-        return past[:, :-1], past[:, -1:]
+        return PastFrames(past[:, :-1], past[:, -1:], last)
 
-    def next_frame(self, inputs: Tensor, start: Tensor, last: Tensor, begin: int) -> tuple[Tensor, Tensor]:
+    def next_frame(self, inputs: Tensor, past: PastFrames, begin: int) -> tuple[Tensor, Tensor]:
         """Embed the scale inputs of the places ``begin ...`` of the next frame's tokens.
 
         Args:
             inputs: sums of the coarser scales ``[N, n, D]``; with ``begin`` 0, those of scale 2 on, after ``start``.
-            start: the token ``[N, 1, width]`` that predicts the coarsest scale.
-            last: latent of the newest frame, pooled to every scale, ``[N, L, D]``.
+            past: the frames before it.
             begin: number of the first place.
 
         Returns:
@@ -87,13 +80,13 @@ class FrameTokens(nn.Module):
         """
         tokens = self.embed(inputs)
         if begin == 0:
-            tokens = torch.cat([start, tokens], dim=1)
+            tokens = torch.cat([past.start, tokens], dim=1)
             inputs = F.pad(inputs, (0, 0, 1, 0))
         places = slice(begin, begin + tokens.shape[1])
         tokens = tokens + (self.position[places] + self.scale(self.scale_of[places]))
         if self.last is not None:
-            tokens = tokens + self.last(last[:, places])
-        return tokens, last[:, places] - inputs
+            tokens = tokens + self.last(past.last[:, places])
+        return tokens, past.last[:, places] - inputs
 
     def logits(self, hidden: Tensor, left: Tensor, codes: Tensor) -> Tensor:
         """Return ``float32 [N, n, V]`` of the expert's outputs ``[N, n, width]``.

@@ -132,15 +132,26 @@ class RolloutRecorder:
             self._count += 1
 
     def stepped(self, scenes: Tensor, terms: dict[str, Tensor], measures: dict[str, Tensor]) -> None:
-        """Add a step's terms and measures, ``float32 [N]`` by name, to the notes of ``scenes int64 [M']``."""
+        """Count a step of the scenes ``int64 [M']`` and add its terms and measures, ``float32 [M']`` by name."""
         for scene in scenes.tolist():
             self._notes[scene].steps[-1] += 1.0
-        for add_to, values in ((lambda notes: notes.terms[-1], terms), (lambda notes: notes.sums, measures)):
-            for name, column in values.items():
-                numbers = column.tolist()
-                for scene in scenes.tolist():
-                    sums = add_to(self._notes[scene])
-                    sums[name] = sums.get(name, 0.0) + numbers[scene]
+        self._add(scenes, terms, measures, [1.0] * len(scenes))
+
+    def judged(self, scenes: Tensor, terms: dict[str, Tensor], measures: dict[str, Tensor]) -> None:
+        """Add what is said, ``float32 [M']`` by name, of the frame that the newest decision of each scene led to.
+
+        It stands for all steps of that decision: terms are sums over steps, however many a decision lasts.
+        """
+        self._add(scenes, terms, measures, [self._notes[scene].steps[-1] for scene in scenes.tolist()])
+
+    def _add(
+        self, scenes: Tensor, terms: dict[str, Tensor], measures: dict[str, Tensor], steps: Sequence[float]
+    ) -> None:
+        all_notes = [self._notes[scene] for scene in scenes.tolist()]
+        for columns, sums in ((terms, [n.terms[-1] for n in all_notes]), (measures, [n.sums for n in all_notes])):
+            for name, column in columns.items():
+                for into, number, count in zip(sums, column.tolist(), steps, strict=True):
+                    into[name] = into.get(name, 0.0) + number * count
 
     def ended(self, scene: int, episode: TokenizedEpisode, value: float) -> None:
         """Close the episode of a scene; ``value`` is that of its last frame."""

@@ -20,8 +20,9 @@ from f1rl.losses.rewards import (
     prediction_entropy,
 )
 from f1rl.models.explorer import Situation
-from f1rl.models.f1 import F1Model, Observed
+from f1rl.models.f1 import F1Model
 from f1rl.models.interface import WorldModelInputs
+from f1rl.models.observed import Observed, PastFrames
 from f1rl.phases.decisions import Rollout, RolloutRecorder
 from f1rl.phases.players import Player
 from f1rl.rollout.streams import EpisodeStreams, Outcome
@@ -65,10 +66,11 @@ class _Memories:
         self._states = [world.initial_memory(count, device) for _ in range(2)]
 
     def look(self, inputs: WorldModelInputs) -> _View:
-        """Take in the newest frames."""
+        """Take in the newest frames, as far as the memories need them."""
         own = replace(inputs, image=inputs.image[:, :, self._camera, None])
-        student, self._states[0] = self._world.observe(own, self._states[0])
-        teacher, self._states[1] = self._world.observe(inputs, self._states[1])
+        past = self._world.past_frames(inputs.token_history)
+        student, self._states[0] = self._world.glance(own, self._states[0], past)
+        teacher, self._states[1] = self._world.glance(inputs, self._states[1], past)
         distance = memory_distance(*(Recollection(state, self._origin) for state in self._states))
         return _View(student, teacher, distance)
 
@@ -96,6 +98,9 @@ def explore(
 ) -> Rollout:
     """Play the queue of ``streams`` to its end and return what happened; rewards follow from the frame after a step.
 
+    The world model judges the frame that each decision led to, which stands for all frames on the way there: that is
+    half of the work with decisions of one step, and little with longer ones. Both memories see every frame.
+
     Args:
         world: in evaluation mode; both memories are its own.
         player: acts on what the student sees and remembers.
@@ -114,30 +119,39 @@ def explore(
     view = memories.look(inputs)
     for scene in range(count):
         player.begin(scene, streams.requests[scene])
+
+    def situation(scenes: Tensor) -> Situation:
+        return Situation.of(world.include_past(view.student[scenes.to(device)]))
+
     while streams.active.any():
         playing = torch.from_numpy(streams.active).nonzero()[:, 0]
         due = playing[place[playing] == 0]
         if len(due):
-            situation = Situation.of(view.student)[due.to(device)]
-            decision = player.choose(due, situation)
-            recorder.decided(due, situation, decision, player.value(situation))
+            known = situation(due)
+            decision = player.choose(due, known)
+            recorder.decided(due, known, decision, player.value(known))
             chunk[due] = decision.action.cpu()
         action = chunk[torch.arange(count), place]
         history = streams.actions_with(action).to(device)
+        judge.watch(inputs)
         outcome = streams.step(action)
-        terms, measures = judge(inputs, view.teacher, history, outcome)
         inputs = streams.inputs().to(device)
         before, view = view, memories.look(inputs)
-        terms["memory"] = memory_reward(before.distance, view.distance, settings.memory_sign)
-        recorder.stepped(playing, terms, {**measures, "memory_distance": view.distance})
-        if outcome.finished:
-            value = player.value(Situation.of(view.student)).tolist()
-            for scene, episode in outcome.finished.items():
-                recorder.ended(scene, episode, value[scene])
+        closer = memory_reward(before.distance, view.distance, settings.memory_sign)
+        terms = {"memory": closer.cpu()[playing], "success": outcome.success[playing].float()}
+        recorder.stepped(playing, terms, {"memory_distance": view.distance.cpu()[playing]})
         place = (place + 1) % player.executed
+        place[list(outcome.finished)] = 0
+        done = playing[place[playing] == 0]
+        if len(done):
+            recorder.judged(done, *judge(done.to(device), before.teacher, history, outcome))
+        if outcome.finished:
+            ended = torch.tensor(list(outcome.finished))
+            values = player.value(situation(ended)).tolist()
+            for (scene, episode), value in zip(outcome.finished.items(), values, strict=True):
+                recorder.ended(scene, episode, value)
         started = torch.from_numpy(streams.refill())
         if started.any():
-            place[started] = 0
             inputs = streams.inputs().to(device)
             view = memories.look_again(inputs, started.to(device), view)
             for scene in started.nonzero()[:, 0].tolist():
@@ -150,39 +164,47 @@ class _Slow:
 
     def __init__(self, world: F1Model, count: int, device: torch.device) -> None:
         self._world, self._state = world, world.initial_memory(count, device)
+        self._seen: Observed | None = None
 
-    def loss(self, inputs: WorldModelInputs, history: Tensor, tokens: Tensor) -> Tensor:
-        """Take in the frames before a step; return the loss ``float32 [N]`` on those after it.
+    def watch(self, inputs: WorldModelInputs) -> None:
+        """Take in the frames before a step; an episode's first frame clears the memory (``inputs.is_first``)."""
+        self._seen, self._state = self._world.glance(inputs, self._state)
 
-        An episode's first frame clears the memory (``inputs.is_first``).
-        """
-        seen, self._state = self._world.observe(inputs, self._state)
+    def loss(self, scenes: Tensor, history: Tensor, tokens: Tensor) -> Tensor:
+        """Return the loss ``float32 [M]`` on the frames after the step of ``scenes int64 [M]``."""
+        seen = self._world.include_past(self._seen[scenes])
         return token_statistics(self._world.next_frame(seen, history, tokens), tokens).loss
 
 
 class _Judge:
-    """Says what the frames that a step produced are worth, all terms but those of memory."""
+    """Says what the frames that a step produced are worth, all terms but those that every frame has."""
 
     def __init__(
         self, world: F1Model, settings: RewardSettings, generator: torch.Generator, slow: _Slow | None
     ) -> None:
         self._world, self._settings, self._generator, self._slow = world, settings, generator, slow
 
+    def watch(self, inputs: WorldModelInputs) -> None:
+        """Take in what all scenes look like before a step."""
+        if self._slow is not None:
+            self._slow.watch(inputs)
+
     def __call__(
-        self, inputs: WorldModelInputs, seen: Observed, history: Tensor, outcome: Outcome
+        self, scenes: Tensor, seen: Observed, history: Tensor, outcome: Outcome
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Return terms and measures, ``float32 [N]`` by name, of frames that nobody knew when the actions were chosen.
+        """Return terms and measures, ``float32 [M]`` by name, of frames that nobody knew when the actions were chosen.
 
         Args:
-            inputs: what all saw before the step.
-            seen: what the teacher made of it.
+            scenes: ``int64 [M]``, which of ``N`` are judged.
+            seen: what the teacher made of all of them before the step.
             history: ``float32 [N, n_obs, A]``, ending with the actions taken.
             outcome: of the step.
         """
-        settings, tokens = self._settings, outcome.tokens.to(history.device)
+        settings, history, tokens = self._settings, history[scenes], outcome.tokens.to(history.device)[scenes]
+        seen = self._world.include_past(seen[scenes])
         logits = self._world.next_frame(seen, history, tokens)
         statistics, entropy = token_statistics(logits, tokens), prediction_entropy(logits)
-        terms = {"uncertainty": entropy, "success": outcome.success.float()}
+        terms = {"uncertainty": entropy}
         if settings.uncertainty == "disagreement":
             guesses = [
                 self._world.next_frame(seen, history, tokens, dropout=settings.dropout, generator=self._generator)
@@ -192,7 +214,7 @@ class _Judge:
         if "surprise" in settings.weights:
             terms["surprise"] = statistics.loss
             if self._slow is not None:
-                terms["surprise"] = self._slow.loss(inputs, history, tokens) - statistics.loss
+                terms["surprise"] = self._slow.loss(scenes, history, tokens) - statistics.loss
         return terms, {"avg_loss": statistics.loss, "avg_acc": statistics.accuracy, "wm_entropy": entropy}
 
 
@@ -203,5 +225,6 @@ def _mixed(new: Observed, old: Observed, chosen: Tensor) -> Observed:
         return torch.where(chosen.view(-1, *[1] * (a.ndim - 1)), a, b)
 
     cache = [tuple(map(pick, a, b)) for a, b in zip(new.cache, old.cache, strict=True)]
-    rest = {f.name: pick(getattr(new, f.name), getattr(old, f.name)) for f in fields(Observed) if f.name != "cache"}
-    return Observed(cache, **rest)
+    parts = (pick(getattr(new, name), getattr(old, name)) for name in ("pooled", "state", "recalled"))
+    past = PastFrames(*(pick(getattr(new.past, f.name), getattr(old.past, f.name)) for f in fields(PastFrames)))
+    return Observed(cache, *parts, past, new.included)
