@@ -18,7 +18,7 @@ from f1rl.models.f1 import F1Model
 from f1rl.models.tokenizer import FrameTokenizer
 from f1rl.phases.decisions import Rollout
 from f1rl.phases.exploration import RewardSettings, explore
-from f1rl.phases.held_out import whole_episodes, world_model_inputs
+from f1rl.phases.held_out import imagine, whole_episodes, world_model_inputs
 from f1rl.phases.players import ExplorerPlayer, RandomPlayer
 from f1rl.rollout.streams import EpisodeStreams
 from f1rl_envs import registry
@@ -226,3 +226,12 @@ def test_no_reward_is_known_before_the_frame_that_an_action_led_to(env, world, m
     assert all(torch.equal(a, shown[end]) for a, end in zip(judged, ends, strict=True))
     for e, episode in enumerate(rollout.episodes):
         assert [tokens[e].tolist() for tokens in shown] == episode.tokens[1:].tolist()
+
+
+def test_some_steps_are_imagined_as_in_the_whole_episode(env, world):
+    """A picture shows four moments; they come from all frames before them, whether or not the others are predicted."""
+    episode = run(env, world, make_explorer(world), [0]).episodes[0]
+    whole = imagine(world, episode, torch.device("cpu"))
+    assert whole.shape == (STEPS, *episode.episode.image.shape[2:])
+    some = imagine(world, episode, torch.device("cpu"), [1, 6])
+    np.testing.assert_allclose(some.astype(int), whole[[1, 6]].astype(int), atol=1)

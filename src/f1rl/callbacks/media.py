@@ -53,15 +53,16 @@ class EpisodeMedia(lightning.Callback):
                 self._write(module, finished, number, sample, video)
 
     def _write(self, module: lightning.LightningModule, finished: Any, number: int, sample: bool, video: bool) -> None:
-        started = time.perf_counter()
-        prediction = module.imagine(finished)
-        self.seconds += time.perf_counter() - started
         image = finished.episode.image
         truth = image[1:, self._wrist]
+        rows = np.linspace(0, len(truth) - 1, _ROWS + 1, dtype=int)[1:]
+        started = time.perf_counter()
+        prediction = module.imagine(finished, None if video else rows.tolist())
+        self.seconds += time.perf_counter() - started
         if sample:
-            rows = np.linspace(0, len(truth) - 1, _ROWS + 1, dtype=int)[1:]
             path = self._run_dir / "samples" / f"episode_{number:04d}_pred_vs_gt.png"
-            self._writer.submit(path, functools.partial(save_sample, path, prediction[rows], truth[rows]))
+            shown = prediction[rows] if video else prediction
+            self._writer.submit(path, functools.partial(save_sample, path, shown, truth[rows]))
         if video:
             panels = video_panels(image, prediction, (self._head, self._wrist))
             path = self._run_dir / "videos" / f"episode_{number:04d}.mp4"

@@ -144,7 +144,7 @@ class F1Model(nn.Module):
 
     @torch.no_grad()
     def predict(self, inputs: WorldModelInputs, memory: Tensor) -> tuple[Tensor, Tensor]:
-        """Generate the next frames greedily, scale by scale, each given the coarser ones that were generated.
+        """Generate the frames after all steps of a window; see :meth:`generate`.
 
         Returns:
             Tokens ``int64 [B, T, L]`` and the memory ``float32 [layers, B, hidden]`` after the window.
@@ -153,7 +153,21 @@ class F1Model(nn.Module):
             ValueError: if ``memory`` does not fit.
         """
         seen, memory = self.observe(inputs, memory)
-        context = self._context(seen, inputs.action_history.flatten(0, 1))
+        tokens = self.generate(seen, inputs.action_history.flatten(0, 1))
+        return tokens.unflatten(0, inputs.is_first.shape), memory
+
+    @torch.no_grad()
+    def generate(self, seen: Observed, action_history: Tensor) -> Tensor:
+        """Generate frames greedily, scale by scale, each given the coarser ones that were generated.
+
+        Args:
+            seen: of ``N`` steps, with the past frames.
+            action_history: ``float32 [N, n_obs, A]``; the last entry is the action whose result is generated.
+
+        Returns:
+            Tokens ``int64 [N, L]``.
+        """
+        context = self._context(seen, action_history)
         count, cache, begin = len(context), seen.cache, 0
         tokens = torch.empty(count, 0, dtype=torch.long, device=context.device)
         coarser = context.new_zeros(count, 0, self.config.tokenizer.codebook_dim)
@@ -168,7 +182,7 @@ class F1Model(nn.Module):
             begin += step.shape[1]
             best = self._logits(hidden[:, -side * side :], left).argmax(-1)
             tokens = torch.cat([tokens, best], dim=1)
-        return tokens.unflatten(0, inputs.is_first.shape), memory
+        return tokens
 
     def observe(self, inputs: WorldModelInputs, memory: Tensor) -> tuple[Observed, Tensor]:
         """Take in a window; what was done in its last step need not be known yet.

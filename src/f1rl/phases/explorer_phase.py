@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, Self
@@ -205,10 +205,10 @@ class ExplorerModule(lightning.LightningModule):
             for e, episode in enumerate(rollout.episodes)
         }
 
-    def imagine(self, episode: TokenizedEpisode) -> np.ndarray:
-        """Return the predicted frames ``uint8 [N, 3, H, W]`` of ``episode``; entry ``t`` predicts frame ``t + 1``."""
+    def imagine(self, episode: TokenizedEpisode, steps: Sequence[int] | None = None) -> np.ndarray:
+        """Return the predicted frames ``uint8 [K, 3, H, W]`` after ``steps`` of ``episode``; None means all."""
         with self.mean_weights():
-            return imagine(self.model.world, episode, self.device)
+            return imagine(self.model.world, episode, self.device, steps)
 
     @property
     def learning_rate(self) -> float:

@@ -131,12 +131,19 @@ def prediction_loss(model: F1Model, episodes: Sequence[TokenizedEpisode], device
         return _mean(torch.cat(parts), batch.valid)
 
 
-def imagine(model: F1Model, episode: TokenizedEpisode, device: torch.device) -> np.ndarray:
-    """Return predicted frames ``uint8 [N, 3, H, W]``; entry ``t`` predicts frame ``t + 1`` from what came before it."""
+def imagine(
+    model: F1Model, episode: TokenizedEpisode, device: torch.device, steps: Sequence[int] | None = None
+) -> np.ndarray:
+    """Return the frames ``uint8 [K, 3, H, W]`` that are predicted after ``steps`` of an episode; None means all.
+
+    A step's prediction comes from the frames up to it; entry ``t`` of all predicts frame ``t + 1``.
+    """
     with evaluating(model):
         inputs = world_model_inputs(whole_episodes([episode], model).to(device))
-        tokens, _ = model.predict(replace(inputs, target=None), model.initial_memory(1, device))
-        return model.tokenizer.decode(tokens[0]).cpu().numpy()
+        seen, _ = model.glance(inputs, model.initial_memory(1, device))
+        rows = torch.arange(len(episode), device=device)[slice(None) if steps is None else list(steps)]
+        tokens = model.generate(model.include_past(seen[rows]), inputs.action_history[0, rows])
+        return model.tokenizer.decode(tokens).cpu().numpy()
 
 
 def _run(model: F1Model, inputs: WorldModelInputs, row: int):  # noqa: ANN202

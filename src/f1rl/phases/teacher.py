@@ -80,10 +80,10 @@ class TeacherModule(PhaseModule):
             f"action sensitivity {metrics['action_sensitivity']:.4f}"
         )
 
-    def imagine(self, episode: TokenizedEpisode) -> np.ndarray:
-        """Return the predicted frames ``uint8 [N, 3, H, W]`` of ``episode``; entry ``t`` predicts frame ``t + 1``."""
+    def imagine(self, episode: TokenizedEpisode, steps: Sequence[int] | None = None) -> np.ndarray:
+        """Return the predicted frames ``uint8 [K, 3, H, W]`` after ``steps`` of ``episode``; None means all."""
         with self.mean_weights():
-            return imagine(self.model, episode, self.device)
+            return imagine(self.model, episode, self.device, steps)
 
     def training_state(self) -> dict[str, Any]:
         """Return what the phase needs to go on, for a checkpoint."""
