@@ -46,6 +46,7 @@ EXPLORER = (
     "algo.minibatch_size=8",
     "phase.batch_size=3",
     "env.max_steps=7",
+    "policy.exec_horizon=2",
     "env.scene_reset_interval=1",
     "bptt=4",
     "trainer.cpu_threads=1",

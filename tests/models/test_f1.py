@@ -46,16 +46,17 @@ def test_some_steps_are_completed_later_as_if_all_had_been_at_once(make_model, r
     inputs, rows = random_inputs(model, 3, 2), torch.tensor([4, 1])
     with torch.no_grad():
         whole, memory = model.observe(inputs, model.initial_memory(3, "cpu"))
-        past = model.past_frames(inputs.token_history)
-        glanced, same_memory = model.glance(inputs, model.initial_memory(3, "cpu"), past)
+        glanced, same_memory = model.glance(inputs, model.initial_memory(3, "cpu"))
         completed = model.include_past(glanced[rows])
-    assert glanced.included == und_sees_history
-    assert completed.included
+        back = whole.updated(rows, completed)
+    assert (glanced.past is not None) == und_sees_history
     assert torch.equal(memory, same_memory)
     assert torch.equal(completed.recalled, whole.recalled[rows])
-    for mine, all_of in zip(completed.cache, whole.cache, strict=True):
-        for got, expected in zip(mine, all_of, strict=True):
+    torch.testing.assert_close(completed.past.tokens, whole.past.tokens[rows])
+    for mine, all_of, again in zip(completed.cache, whole.cache, back.cache, strict=True):
+        for got, expected, updated in zip(mine, all_of, again, strict=True):
             torch.testing.assert_close(got, expected[rows], atol=1e-5, rtol=1e-5)
+            torch.testing.assert_close(updated, expected, atol=1e-5, rtol=1e-5)
 
 
 def test_an_episode_that_begins_mid_window_is_a_window_of_its_own(make_model, random_inputs):

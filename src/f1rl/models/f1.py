@@ -200,40 +200,26 @@ class F1Model(nn.Module):
         seen, memory = self.glance(inputs, memory)
         return self.include_past(seen), memory
 
-    def glance(
-        self, inputs: WorldModelInputs, memory: Tensor, past: PastFrames | None = None
-    ) -> tuple[Observed, Tensor]:
-        """Do of :meth:`observe` what the memory needs: the past frames may not be included yet.
-
-        Args:
-            inputs: a window; ``action_history`` and ``target`` are not read.
-            memory: ``float32 [layers, B, hidden]`` before it.
-            past: :meth:`past_frames` of the window, if they are known.
-
-        Raises:
-            ValueError: if ``memory`` does not fit.
-        """
+    def glance(self, inputs: WorldModelInputs, memory: Tensor) -> tuple[Observed, Tensor]:
+        """Do of :meth:`observe` only what the memory needs: the past frames may be left out."""
         batch, steps = inputs.is_first.shape
         self.memory.check(memory, batch)
-        past = past or self.past_frames(inputs.token_history)
+        image, history = inputs.image.flatten(0, 1), inputs.token_history.flatten(0, 1)
+        past = self.frames.history(self.tokenizer, history) if self.config.und_sees_history else None
         with self._precision():
-            cache, pooled = self._prefix(inputs.image.flatten(0, 1), past.tokens)
+            cache, pooled = self._prefix(image, past)
         features = torch.cat([pooled.unflatten(0, (batch, steps)), inputs.state, inputs.prev_action], dim=-1)
         recalled, memory = self.memory(features, inputs.is_first, memory, backprop=self.memory_backprop)
-        parts = (pooled, inputs.state.flatten(0, 1), recalled.flatten(0, 1))
-        return Observed(cache, *parts, past, included=self.config.und_sees_history), memory
-
-    def past_frames(self, token_history: Tensor) -> PastFrames:
-        """Return the past frames of ``token_history int64 [B, T, n_obs, L]`` for the generation expert."""
-        return self.frames.history(self.tokenizer, token_history.flatten(0, 1))
+        return Observed(cache, pooled, inputs.state.flatten(0, 1), recalled.flatten(0, 1), history, past), memory
 
     def include_past(self, seen: Observed) -> Observed:
         """Return ``seen`` with the past frames in its cache, for whoever predicts or decides from it."""
-        if seen.included:
+        if seen.past is not None:
             return seen
+        past = self.frames.history(self.tokenizer, seen.history)
         with self._precision():
-            _, cache = joint_attention([self.gen], [seen.past.tokens], seen.cache, None)
-        return replace(seen, cache=cache, included=True)
+            _, cache = joint_attention([self.gen], [past.tokens], seen.cache, None)
+        return replace(seen, cache=cache, past=past)
 
     def _context(self, seen: Observed, action_history: Tensor) -> Tensor:
         """Return memory, state and action tokens ``[N, 2 + n_obs, width]``.
@@ -244,15 +230,15 @@ class F1Model(nn.Module):
         single = torch.stack([self.memory_token(seen.recalled), self.state_token(seen.state)], dim=1)
         return torch.cat([single, self.action_token(action_history)], dim=1)
 
-    def _prefix(self, image: Tensor, past: Tensor) -> tuple[Cache, Tensor]:
-        """Run ``image uint8 [N, C, 3, H, W]`` and the prompt through the experts, with ``past [N, n, width]`` if seen.
+    def _prefix(self, image: Tensor, past: PastFrames | None) -> tuple[Cache, Tensor]:
+        """Run ``image uint8 [N, C, 3, H, W]`` and the prompt through the experts, with past frames if they are seen.
 
         Returns:
             The cache, and the mean ``[N, width]`` of the understanding expert's outputs.
         """
-        if self.config.und_sees_history:
+        if past is not None:
             experts = [self.vlm.language_model, self.gen]
-            (und, _), cache = joint_attention(experts, [self._look(image), past], [], None)
+            (und, _), cache = joint_attention(experts, [self._look(image), past.tokens], [], None)
             return cache, und.mean(dim=1)
         if self._prefixes is not None and not self._vlm_learns():
             return self._prefixes(image, self._understand)

@@ -28,6 +28,10 @@ class WorldModelInputs:
     target: Tensor | None = None
     """``int64 [B, T, L]``, tokens of the next frame; needed for training, unused by ``predict``."""
 
+    def __getitem__(self, rows: Tensor) -> Self:
+        """Return the inputs of the streams ``rows``, ``int64 [M]``."""
+        return type(self)(**{name: value[rows] for name, value in vars(self).items() if value is not None})
+
     def to(self, device: torch.device) -> Self:
         """Return the inputs on ``device``."""
         moved = {f.name: value.to(device) for f in fields(self) if (value := getattr(self, f.name)) is not None}

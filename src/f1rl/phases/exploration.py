@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -22,7 +22,7 @@ from f1rl.losses.rewards import (
 from f1rl.models.explorer import Situation
 from f1rl.models.f1 import F1Model
 from f1rl.models.interface import WorldModelInputs
-from f1rl.models.observed import Observed, PastFrames
+from f1rl.models.observed import Observed
 from f1rl.phases.decisions import Rollout, RolloutRecorder
 from f1rl.phases.players import Player
 from f1rl.rollout.streams import EpisodeStreams, Outcome
@@ -67,23 +67,27 @@ class _Memories:
 
     def look(self, inputs: WorldModelInputs) -> _View:
         """Take in the newest frames, as far as the memories need them."""
-        own = replace(inputs, image=inputs.image[:, :, self._camera, None])
-        past = self._world.past_frames(inputs.token_history)
-        student, self._states[0] = self._world.glance(own, self._states[0], past)
-        teacher, self._states[1] = self._world.glance(inputs, self._states[1], past)
-        distance = memory_distance(*(Recollection(state, self._origin) for state in self._states))
-        return _View(student, teacher, distance)
+        student, teacher = self._glance(inputs, self._states)
+        return self._view(student, teacher)
 
     def look_again(self, inputs: WorldModelInputs, started: Tensor, before: _View) -> _View:
-        """Take in the first frames of the scenes ``started bool [N]``; the others have been looked at already."""
-        states = self._states
-        after = self.look(inputs)
-        self._states = [torch.where(started[:, None], new, old) for new, old in zip(self._states, states, strict=True)]
-        return _View(
-            _mixed(after.student, before.student, started),
-            _mixed(after.teacher, before.teacher, started),
-            torch.where(started, after.distance, before.distance),
-        )
+        """Take in the first frames of the scenes ``started int64 [M]``; the others have been looked at already."""
+        states = [self._world.initial_memory(len(started), started.device) for _ in range(2)]
+        student, teacher = self._glance(inputs[started], states)
+        for state, new in zip(self._states, states, strict=True):
+            state.index_copy_(1, started, new)
+        return self._view(before.student.updated(started, student), before.teacher.updated(started, teacher))
+
+    def _glance(self, inputs: WorldModelInputs, states: list[Tensor]) -> tuple[Observed, Observed]:
+        """Return what student and teacher make of the newest frames, and put their new memories into ``states``."""
+        own = replace(inputs, image=inputs.image[:, :, self._camera, None])
+        student, states[0] = self._world.glance(own, states[0])
+        teacher, states[1] = self._world.glance(inputs, states[1])
+        return student, teacher
+
+    def _view(self, student: Observed, teacher: Observed) -> _View:
+        distance = memory_distance(*(Recollection(state, self._origin) for state in self._states))
+        return _View(student, teacher, distance)
 
 
 @torch.no_grad()
@@ -150,11 +154,11 @@ def explore(
             values = player.value(situation(ended)).tolist()
             for (scene, episode), value in zip(outcome.finished.items(), values, strict=True):
                 recorder.ended(scene, episode, value)
-        started = torch.from_numpy(streams.refill())
-        if started.any():
+        started = torch.from_numpy(streams.refill()).nonzero()[:, 0]
+        if len(started):
             inputs = streams.inputs().to(device)
             view = memories.look_again(inputs, started.to(device), view)
-            for scene in started.nonzero()[:, 0].tolist():
+            for scene in started.tolist():
                 player.begin(scene, streams.requests[scene])
     return recorder.rollout()
 
@@ -216,15 +220,3 @@ class _Judge:
             if self._slow is not None:
                 terms["surprise"] = self._slow.loss(scenes, history, tokens) - statistics.loss
         return terms, {"avg_loss": statistics.loss, "avg_acc": statistics.accuracy, "wm_entropy": entropy}
-
-
-def _mixed(new: Observed, old: Observed, chosen: Tensor) -> Observed:
-    """Return ``new`` where ``chosen bool [N]``, else ``old``."""
-
-    def pick(a: Tensor, b: Tensor) -> Tensor:
-        return torch.where(chosen.view(-1, *[1] * (a.ndim - 1)), a, b)
-
-    cache = [tuple(map(pick, a, b)) for a, b in zip(new.cache, old.cache, strict=True)]
-    parts = (pick(getattr(new, name), getattr(old, name)) for name in ("pooled", "state", "recalled"))
-    past = PastFrames(*(pick(getattr(new.past, f.name), getattr(old.past, f.name)) for f in fields(PastFrames)))
-    return Observed(cache, *parts, past, new.included)

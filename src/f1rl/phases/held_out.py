@@ -147,7 +147,7 @@ def imagine(
 
 
 def _run(model: F1Model, inputs: WorldModelInputs, row: int):  # noqa: ANN202
-    one = WorldModelInputs(**{k: v[row : row + 1] for k, v in vars(inputs).items()})
+    one = inputs[torch.tensor([row], device=inputs.is_first.device)]
     return model(one, model.initial_memory(1, one.state.device))
 
 
