@@ -17,8 +17,9 @@ from f1rl.models.explorer import Explorer
 from f1rl.models.f1 import F1Model
 from f1rl.models.tokenizer import FrameTokenizer
 from f1rl.phases.decisions import Rollout
-from f1rl.phases.exploration import RewardSettings, explore
+from f1rl.phases.exploration import explore
 from f1rl.phases.held_out import imagine, whole_episodes, world_model_inputs
+from f1rl.phases.judge import RewardSettings
 from f1rl.phases.players import ExplorerPlayer, RandomPlayer
 from f1rl.rollout.streams import EpisodeStreams
 from f1rl_envs import registry

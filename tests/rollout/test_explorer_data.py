@@ -11,7 +11,8 @@ from f1rl.models.explorer import Explorer
 from f1rl.models.f1 import F1Model
 from f1rl.models.tokenizer import FrameTokenizer
 from f1rl.phases.decisions import Rollout
-from f1rl.phases.exploration import RewardSettings, explore
+from f1rl.phases.exploration import explore
+from f1rl.phases.judge import RewardSettings
 from f1rl.phases.players import ExplorerPlayer
 from f1rl.rollout.explorer_data import ExplorerDataModule, ExplorerPlan
 from f1rl_envs.vector.process import ProcessVectorEnv

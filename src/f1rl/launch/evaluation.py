@@ -26,9 +26,10 @@ from f1rl.launch.world_model import world_model_to_fill
 from f1rl.lineage import PHASES
 from f1rl.losses.rewards import RewardScales
 from f1rl.phases.decisions import Rollout
-from f1rl.phases.exploration import RewardSettings, explore
+from f1rl.phases.exploration import explore
 from f1rl.phases.explorer_evaluation import coverage, per_episode
 from f1rl.phases.explorer_phase import ExplorerModule
+from f1rl.phases.judge import RewardSettings
 from f1rl.phases.players import RandomPlayer
 from f1rl.phases.teacher import TeacherModule
 from f1rl.records.files import write_json

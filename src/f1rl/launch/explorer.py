@@ -27,9 +27,9 @@ from f1rl.models.weights.building import fill_action_expert, holds_action_expert
 from f1rl.phases.adversarial import AdversarialModule, WorldSettings
 from f1rl.phases.base import OptimizerPlan
 from f1rl.phases.decisions import Rollout
-from f1rl.phases.exploration import RewardSettings
 from f1rl.phases.explorer_evaluation import HeldOutSeeds
 from f1rl.phases.explorer_phase import ExplorerModule, ExplorerSettings
+from f1rl.phases.judge import RewardSettings
 from f1rl.phases.players import RandomPlayer
 from f1rl.phases.student import StudentModule
 from f1rl.rollout.explorer_data import ExplorerDataModule, ExplorerPlan

@@ -1,51 +1,124 @@
-"""Let an explorer act, while a frozen world model sees, remembers and judges what it finds."""
+"""Let an explorer act, while a world model sees, remembers and judges what it finds."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import torch
 from torch import Tensor
 
-from f1rl.losses.prediction import token_statistics
-from f1rl.losses.rewards import (
-    MemorySign,
-    Recollection,
-    disagreement,
-    memory_distance,
-    memory_reward,
-    origin,
-    prediction_entropy,
-)
+from f1rl.losses.rewards import Recollection, memory_distance, memory_reward, origin
 from f1rl.models.explorer import Situation
 from f1rl.models.f1 import F1Model
 from f1rl.models.interface import WorldModelInputs
 from f1rl.models.observed import Observed
 from f1rl.phases.decisions import Rollout, RolloutRecorder
+from f1rl.phases.judge import Judge, RewardSettings
 from f1rl.phases.players import Player
-from f1rl.rollout.streams import EpisodeStreams, Outcome
+from f1rl.rollout.source import TokenizedEpisode
+from f1rl.rollout.streams import EpisodeStreams
 
-UncertaintyKind = Literal["entropy", "disagreement"]
+
+@torch.no_grad()
+def explore(
+    world: F1Model,
+    player: Player,
+    streams: EpisodeStreams,
+    settings: RewardSettings,
+    camera: int,
+    generator: torch.Generator,
+    slow: F1Model | None = None,
+) -> Rollout:
+    """Play the queue of ``streams`` to its end and return what happened; rewards follow from the frame after a step.
+
+    Both memories see every frame. The world model judges the frames that decisions led to; each of them stands for
+    those on the way there, which is most of the work saved where decisions are long.
+
+    Args:
+        world: in evaluation mode; both memories are its own.
+        player: acts on what the student sees and remembers.
+        streams: the scenes, their first episodes begun.
+        settings: how rewards are measured.
+        camera: index of the student's camera.
+        generator: of the dropout behind disagreement; on the world's device.
+        slow: a world model that learns more slowly; the surprise is then how much worse it predicts than ``world``.
+    """
+    game = _Game(world, player, streams, camera, Judge(world, settings, generator, slow, len(streams.active)))
+    while streams.active.any():
+        game.decide()
+        game.step(settings)
+        game.begin_next()
+    return game.recorder.rollout()
 
 
-@dataclass(frozen=True)
-class RewardSettings:
-    """What the terms of the reward weigh, and how they are measured."""
+class _Game:
+    """``N`` scenes while they are played; the queue of ``streams`` is begun."""
 
-    weights: Mapping[str, float]
-    """Of the terms ``memory``, ``uncertainty`` and ``success``, and of ``surprise`` where it is wanted."""
-    centred: tuple[str, ...]
-    """Terms that are paid only above their running mean."""
-    memory_sign: MemorySign
-    """Whether the student's memory shall approach the teacher's or leave it."""
-    uncertainty: UncertaintyKind
-    """Entropy of the prediction, or disagreement of several."""
-    masks: int
-    """``K`` predictions that may disagree."""
-    dropout: float
-    """Share of its input that each of them lacks."""
+    def __init__(self, world: F1Model, player: Player, streams: EpisodeStreams, camera: int, judge: Judge) -> None:
+        count, self._device = len(streams.active), next(world.parameters()).device
+        self._world, self._player, self._streams, self._judge = world, player, streams, judge
+        self.recorder, self._memories = RolloutRecorder(count), _Memories(world, camera, count, self._device)
+        self._chunk = torch.zeros(count, player.chunk, world.config.action_dim)
+        self._place = torch.zeros(count, dtype=torch.int64)
+        """``[N]``: which action of its chunk a scene carries out next."""
+        self._inputs = streams.inputs().to(self._device)
+        self._view = self._memories.look(self._inputs)
+        self._begin(torch.arange(count))
+
+    def decide(self) -> None:
+        """Choose a chunk for the scenes that have carried out theirs."""
+        playing = self._playing()
+        due = playing[self._place[playing] == 0]
+        if len(due):
+            situation = self._situation(due)
+            decision = self._player.choose(due, situation)
+            self.recorder.decided(due, situation, decision, self._player.value(situation))
+            self._chunk[due] = decision.action.cpu()
+
+    def step(self, settings: RewardSettings) -> None:
+        """Carry out an action in every scene, and find out what it was worth."""
+        streams, playing = self._streams, self._playing()
+        action = self._chunk[torch.arange(len(self._chunk)), self._place]
+        history = streams.actions_with(action).to(self._device)
+        self._judge.watch(self._inputs)
+        outcome = streams.step(action)
+        self._inputs = streams.inputs().to(self._device)
+        before, self._view = self._view, self._memories.look(self._inputs)
+        closer = memory_reward(before.distance, self._view.distance, settings.memory_sign).cpu()
+        terms = {"memory": closer[playing], "success": outcome.success[playing].float()}
+        self.recorder.stepped(playing, terms, {"memory_distance": self._view.distance.cpu()[playing]})
+        self._place = (self._place + 1) % self._player.executed
+        self._place[list(outcome.finished)] = 0
+        done = playing[self._place[playing] == 0]
+        if len(done):
+            self.recorder.judged(done, *self._judge(done.to(self._device), before.teacher, history, outcome))
+        if outcome.finished:
+            self._end(outcome.finished)
+
+    def begin_next(self) -> None:
+        """Begin the next episodes in the scenes where some ended."""
+        started = torch.from_numpy(self._streams.refill()).nonzero()[:, 0]
+        if len(started):
+            self._inputs = self._streams.inputs().to(self._device)
+            self._view = self._memories.look_again(self._inputs, started.to(self._device), self._view)
+            self._begin(started)
+
+    def _begin(self, scenes: Tensor) -> None:
+        for scene in scenes.tolist():
+            self._player.begin(scene, self._streams.requests[scene])
+
+    def _end(self, finished: dict[int, TokenizedEpisode]) -> None:
+        values = self._player.value(self._situation(torch.tensor(list(finished)))).tolist()
+        for (scene, episode), value in zip(finished.items(), values, strict=True):
+            self.recorder.ended(scene, episode, value)
+
+    def _playing(self) -> Tensor:
+        """Return the scenes ``int64 [M]`` that play an episode of the queue."""
+        return torch.from_numpy(self._streams.active).nonzero()[:, 0]
+
+    def _situation(self, scenes: Tensor) -> Situation:
+        """Return what the student knows of ``scenes int64 [M]``."""
+        return Situation.of(self._world.include_past(self._view.student[scenes.to(self._device)]))
 
 
 @dataclass
@@ -88,135 +161,3 @@ class _Memories:
     def _view(self, student: Observed, teacher: Observed) -> _View:
         distance = memory_distance(*(Recollection(state, self._origin) for state in self._states))
         return _View(student, teacher, distance)
-
-
-@torch.no_grad()
-def explore(
-    world: F1Model,
-    player: Player,
-    streams: EpisodeStreams,
-    settings: RewardSettings,
-    camera: int,
-    generator: torch.Generator,
-    slow: F1Model | None = None,
-) -> Rollout:
-    """Play the queue of ``streams`` to its end and return what happened; rewards follow from the frame after a step.
-
-    The world model judges the frame that each decision led to, which stands for all frames on the way there: that is
-    half of the work with decisions of one step, and little with longer ones. Both memories see every frame.
-
-    Args:
-        world: in evaluation mode; both memories are its own.
-        player: acts on what the student sees and remembers.
-        streams: the scenes, their first episodes begun.
-        settings: how rewards are measured.
-        camera: index of the student's camera.
-        generator: of the dropout behind disagreement; on the world's device.
-        slow: a world model that learns more slowly; the surprise is then how much worse it predicts than ``world``.
-    """
-    count, device = len(streams.active), next(world.parameters()).device
-    recorder, memories = RolloutRecorder(count), _Memories(world, camera, count, device)
-    judge = _Judge(world, settings, generator, None if slow is None else _Slow(slow, count, device))
-    chunk = torch.zeros(count, player.chunk, world.config.action_dim)
-    place = torch.zeros(count, dtype=torch.int64)
-    inputs = streams.inputs().to(device)
-    view = memories.look(inputs)
-    for scene in range(count):
-        player.begin(scene, streams.requests[scene])
-
-    def situation(scenes: Tensor) -> Situation:
-        return Situation.of(world.include_past(view.student[scenes.to(device)]))
-
-    while streams.active.any():
-        playing = torch.from_numpy(streams.active).nonzero()[:, 0]
-        due = playing[place[playing] == 0]
-        if len(due):
-            known = situation(due)
-            decision = player.choose(due, known)
-            recorder.decided(due, known, decision, player.value(known))
-            chunk[due] = decision.action.cpu()
-        action = chunk[torch.arange(count), place]
-        history = streams.actions_with(action).to(device)
-        judge.watch(inputs)
-        outcome = streams.step(action)
-        inputs = streams.inputs().to(device)
-        before, view = view, memories.look(inputs)
-        closer = memory_reward(before.distance, view.distance, settings.memory_sign)
-        terms = {"memory": closer.cpu()[playing], "success": outcome.success[playing].float()}
-        recorder.stepped(playing, terms, {"memory_distance": view.distance.cpu()[playing]})
-        place = (place + 1) % player.executed
-        place[list(outcome.finished)] = 0
-        done = playing[place[playing] == 0]
-        if len(done):
-            recorder.judged(done, *judge(done.to(device), before.teacher, history, outcome))
-        if outcome.finished:
-            ended = torch.tensor(list(outcome.finished))
-            values = player.value(situation(ended)).tolist()
-            for (scene, episode), value in zip(outcome.finished.items(), values, strict=True):
-                recorder.ended(scene, episode, value)
-        started = torch.from_numpy(streams.refill()).nonzero()[:, 0]
-        if len(started):
-            inputs = streams.inputs().to(device)
-            view = memories.look_again(inputs, started.to(device), view)
-            for scene in started.tolist():
-                player.begin(scene, streams.requests[scene])
-    return recorder.rollout()
-
-
-class _Slow:
-    """A second world model that watches the same episodes with a memory of its own."""
-
-    def __init__(self, world: F1Model, count: int, device: torch.device) -> None:
-        self._world, self._state = world, world.initial_memory(count, device)
-        self._seen: Observed | None = None
-
-    def watch(self, inputs: WorldModelInputs) -> None:
-        """Take in the frames before a step; an episode's first frame clears the memory (``inputs.is_first``)."""
-        self._seen, self._state = self._world.glance(inputs, self._state)
-
-    def loss(self, scenes: Tensor, history: Tensor, tokens: Tensor) -> Tensor:
-        """Return the loss ``float32 [M]`` on the frames after the step of ``scenes int64 [M]``."""
-        seen = self._world.include_past(self._seen[scenes])
-        return token_statistics(self._world.next_frame(seen, history, tokens), tokens).loss
-
-
-class _Judge:
-    """Says what the frames that a step produced are worth, all terms but those that every frame has."""
-
-    def __init__(
-        self, world: F1Model, settings: RewardSettings, generator: torch.Generator, slow: _Slow | None
-    ) -> None:
-        self._world, self._settings, self._generator, self._slow = world, settings, generator, slow
-
-    def watch(self, inputs: WorldModelInputs) -> None:
-        """Take in what all scenes look like before a step."""
-        if self._slow is not None:
-            self._slow.watch(inputs)
-
-    def __call__(
-        self, scenes: Tensor, seen: Observed, history: Tensor, outcome: Outcome
-    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Return terms and measures, ``float32 [M]`` by name, of frames that nobody knew when the actions were chosen.
-
-        Args:
-            scenes: ``int64 [M]``, which of ``N`` are judged.
-            seen: what the teacher made of all of them before the step.
-            history: ``float32 [N, n_obs, A]``, ending with the actions taken.
-            outcome: of the step.
-        """
-        settings, history, tokens = self._settings, history[scenes], outcome.tokens.to(history.device)[scenes]
-        seen = self._world.include_past(seen[scenes])
-        logits = self._world.next_frame(seen, history, tokens)
-        statistics, entropy = token_statistics(logits, tokens), prediction_entropy(logits)
-        terms = {"uncertainty": entropy}
-        if settings.uncertainty == "disagreement":
-            guesses = [
-                self._world.next_frame(seen, history, tokens, dropout=settings.dropout, generator=self._generator)
-                for _ in range(settings.masks)
-            ]
-            terms["uncertainty"] = disagreement(torch.stack(guesses))
-        if "surprise" in settings.weights:
-            terms["surprise"] = statistics.loss
-            if self._slow is not None:
-                terms["surprise"] = self._slow.loss(scenes, history, tokens) - statistics.loss
-        return terms, {"avg_loss": statistics.loss, "avg_acc": statistics.accuracy, "wm_entropy": entropy}

@@ -21,8 +21,9 @@ from f1rl.models.f1 import F1Model
 from f1rl.phases.algorithm import Algorithm
 from f1rl.phases.base import OptimizerPlan, build_optimizer, clip_gradients
 from f1rl.phases.decisions import Rollout
-from f1rl.phases.exploration import RewardSettings, explore
+from f1rl.phases.exploration import explore
 from f1rl.phases.held_out import imagine
+from f1rl.phases.judge import RewardSettings
 from f1rl.phases.players import ExplorerPlayer, Player
 from f1rl.phases.policy_update import lesson_metrics, make_lesson, update_step
 from f1rl.rollout.source import TokenizedEpisode
