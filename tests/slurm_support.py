@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from e2e_support import DEADLINE, SHORT
+from e2e_support import DEADLINE, SHORT, lines
 
 LIMITS = ("launcher.timeout_min=15", "launcher.cpus_per_task=1", "launcher.mem_gb=4", "logger=none")
 
@@ -131,3 +131,22 @@ def wait_for_end(*jobs: str) -> None:
         lambda: all(states and all(s not in going for s, _ in states.values()) for states in map(accounts, jobs)),
         f"the end of {', '.join(jobs)}",
     )
+
+
+def interrupt(job: str, held: Path, ranks: int, *ways: Callable[[str, int], None]) -> None:
+    """Interrupt a job whenever its processes have noted themselves as ``held.START.RANK``, each time in another way.
+
+    A way is given the job and the number of its last rank's process.
+    """
+    for start, way in enumerate(ways):
+        notes = [held.with_suffix(f".{start}.{rank}") for rank in range(ranks)]
+        wait_until(lambda: all(map(lines, notes)), f"start {start} of {held.name}")  # noqa: B023  # called at once
+        way(job, int(notes[-1].read_text()))
+        again = f"Restarts={start + 1} "
+        wait_until(lambda: again in ask("scontrol", "show", "job", job), again)  # noqa: B023
+        ask("scontrol", "update", f"jobid={job}", "timelimit=15")
+
+
+def kill(job: str, process: int) -> None:
+    """Kill the training process of a job, as the kernel does when memory runs out."""
+    os.kill(process, signal.SIGKILL)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -86,8 +87,9 @@ def test_an_outer_jobs_variables_are_hidden_from_sbatch(monkeypatch: pytest.Monk
     [
         (0, "", 0, 0, ""),
         (3, "3", 0, 3, ""),
+        (130, "130", 0, -2, ""),
         (143, "75", 0, 75, "made room, with its state saved; it is queued again requeue 7"),
-        (137, "", 1, 137, "was killed; it is queued again requeue 7"),
+        (137, "", 1, -9, "was killed; it is queued again requeue 7"),
         (137, "1", 0, 1, ""),  # killed because another rank failed, which has said so
         (75, "75", 2, 75, "made room, with its state saved, and was queued again 2 times already"),
     ],
@@ -122,6 +124,18 @@ def test_the_batch_script_does_without_scontrol(tmp_path: Path) -> None:
     done = subprocess.run(["bash", "-c", script], env={}, capture_output=True, text=True, check=False)
     assert done.returncode == 75
     assert "there is no scontrol here to queue it again; submit it once more with resume=auto" in done.stdout
+
+
+def test_a_warning_while_a_job_starts_ends_it_to_be_queued_again(tmp_path: Path) -> None:
+    program = (
+        "import os, signal; from f1rl.jobs import task;"
+        "task.main = lambda words: os.kill(os.getpid(), signal.SIGUSR2); task.RunTask('config.yaml')()"
+    )
+    env = {**os.environ, "F1RL_OUTCOME": str(tmp_path / "outcome")}
+    done = subprocess.run([sys.executable, "-c", program], env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 75
+    assert done.stderr == "f1rl: stopped by SIGUSR2 while starting; nothing had to be saved\n"
+    assert (tmp_path / "outcome").read_text() == "75"
 
 
 def test_a_submitted_job_runs_the_code_of_its_submission(tmp_path: Path) -> None:
@@ -176,6 +190,19 @@ def test_a_pipeline_is_submitted_as_far_as_it_is_not_finished(
     ]  # fmt: skip
     assert cli.main([*words, "seed=1"]) == 3
     assert "chain holds a pipeline of other words" in capsys.readouterr().err
+
+
+def test_the_commands_of_the_page_are_understood(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = (repository / "docs" / "slurm.md").read_text().replace("\\\n", " ").replace(" launcher=a100", "")
+    commands = re.findall(r"^ *python -m f1rl (?:submit|-m) [^#\n&]*", page, re.MULTILINE)
+    assert len(commands) >= 5
+    monkeypatch.chdir(tmp_path)
+    for command in commands:
+        words = [word for word in shlex.split(command)[3:] if word not in ("submit", "--dry-run", "--wait")]
+        assert cli.main(["submit", *words, "--dry-run"]) == 0, command
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(

@@ -44,10 +44,14 @@ def after(requeues: int) -> list[str]:
     return f"""\
 code=$?
 [ ! -s "${VARIABLE}" ] || code=$(cat "${VARIABLE}")
+end() {{  # a code above 128 stands for a signal: SLURM's accounts, which keep the rest of it only, are told the signal
+    [ "$code" -le 128 ] || kill -"$((code - 128))" $$
+    exit "$code"
+}}
 case $code in
     {Preempted.exit_code}) why="made room, with its state saved" ;;
     {KILLED}) why="was killed" ;;
-    *) exit "$code" ;;
+    *) end ;;
 esac
 if [ "${{SLURM_RESTART_COUNT:-0}}" -ge {requeues} ]; then
     echo "f1rl: the job $why, and was queued again {requeues} times already (launcher.max_num_timeout)"
@@ -57,5 +61,5 @@ else
     echo "f1rl: the job $why; it is queued again"  # said before, because being queued again ends this script
     scontrol requeue "$SLURM_JOB_ID" || echo "f1rl: that failed; submit the job once more with resume=auto"
 fi
-exit "$code"
+end
 """.splitlines()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from types import FrameType
 
 from f1rl.cli import main
 from f1rl.errors import Preempted
+from f1rl.launch.outcome import note_outcome
 from f1rl.launch.signals import PREEMPTING
 
 
@@ -29,9 +31,8 @@ class RunTask:
 
 
 def _leave(number: int, frame: FrameType | None) -> None:
-    """End before the run has begun.
-
-    Raises:
-        Preempted: always.
-    """
-    raise Preempted(f"stopped by {signal.Signals(number).name} while starting; nothing had to be saved")
+    """End before the run has begun; an exception might be caught by whatever is being imported at this moment."""
+    name = signal.Signals(number).name
+    os.write(sys.stderr.fileno(), f"f1rl: stopped by {name} while starting; nothing had to be saved\n".encode())
+    note_outcome(Preempted.exit_code)
+    os._exit(Preempted.exit_code)

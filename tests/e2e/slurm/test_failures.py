@@ -84,3 +84,4 @@ def test_a_fault_of_the_second_rank_is_the_fault_of_the_job(
     assert accounts(job) == {job: ("FAILED", "1:0")}
     (log,) = (launcher.directory / "slurm").glob(f"*/{job}_1_log.out")
     assert "ValueError: a fault in the second rank" in log.read_text()
+    assert f'{log.parent}/code/src/f1rl/cli.py", line' in log.read_text()  # the code as it was when submitted

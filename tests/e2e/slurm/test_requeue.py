@@ -5,16 +5,25 @@ from __future__ import annotations
 import csv
 import json
 import os
-import signal
 import subprocess
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from e2e_support import DEADLINE, TWO_RANKS, Launcher, lines, metrics, validations
-from slurm_support import accounts, ask, from_a_terminal, job_ids, misbehaving, short, wait_for_end, wait_until
+from e2e_support import DEADLINE, TWO_RANKS, Launcher, metrics, validations
+from slurm_support import (
+    accounts,
+    ask,
+    from_a_terminal,
+    interrupt,
+    job_ids,
+    kill,
+    misbehaving,
+    short,
+    wait_for_end,
+    wait_until,
+)
 
 TRAINING = (
     "bptt=4", "trainer.cpu_threads=1", "phase.sample_every=100", "phase.video_every=100",
@@ -26,29 +35,14 @@ def _requeue(job: str, process: int) -> None:
     ask("scontrol", "requeue", job)
 
 
-def _kill(job: str, process: int) -> None:
-    os.kill(process, signal.SIGKILL)
-
-
 def _let_time_run_out(job: str, process: int) -> None:
     """Cut the limit, so that the warning comes at the next of SLURM's checks, which are half a minute apart."""
     minutes = int(float(ask("sacct", "-X", "-n", "-P", "-o", "ElapsedRaw", "-j", job)) // 60)
     ask("scontrol", "update", f"jobid={job}", f"timelimit={minutes + 2}")
 
 
-ARRAY = {"by_hand": _requeue, "killed": _kill, "out_of_time": _let_time_run_out, "untouched": None}
+ARRAY = {"by_hand": _requeue, "killed": kill, "out_of_time": _let_time_run_out, "untouched": None}
 """Tasks with one process each, and what happens to them."""
-
-
-def _interrupt(job: str, held: Path, ranks: int, *ways: Callable[[str, int], None]) -> None:
-    """Interrupt a job whenever its processes have noted themselves as ``held.START.RANK``, each time in another way."""
-    for start, way in enumerate(ways):
-        notes = [held.with_suffix(f".{start}.{rank}") for rank in range(ranks)]
-        wait_until(lambda: all(map(lines, notes)), f"start {start} of {held.name}")  # noqa: B023  # called at once
-        way(job, int(notes[-1].read_text()))
-        again = f"Restarts={start + 1} "
-        wait_until(lambda: again in ask("scontrol", "show", "job", job), again)  # noqa: B023
-        ask("scontrol", "update", f"jobid={job}", "timelimit=15")
 
 
 @pytest.fixture(scope="module")
@@ -76,10 +70,10 @@ def jobs(cluster: Path, tmp_path_factory: pytest.TempPathFactory, tokenizer_cach
     number = next((sweep / "jobs").glob("*_submission.sh")).name.partition("_")[0]
     with ThreadPoolExecutor() as pool:
         interruptions = [
-            pool.submit(_interrupt, f"{number}_{task}", folder / "notes" / name, 1, *filter(None, [way]))
+            pool.submit(interrupt, f"{number}_{task}", folder / "notes" / name, 1, *filter(None, [way]))
             for task, (name, way) in enumerate(ARRAY.items())
         ]
-        _interrupt(job, folder / "notes" / "two_ranks", 2, _requeue, _kill, _let_time_run_out)
+        interrupt(job, folder / "notes" / "two_ranks", 2, _requeue, kill, _let_time_run_out)
         for each in interruptions:
             each.result()
     wait_for_end(number, job)
