@@ -111,8 +111,8 @@ def ask(*command: str) -> str:
 
 def accounts(job: str) -> dict[str, tuple[str, str]]:
     """Return state and exit code of a job, or of each task of an array, by sacct."""
-    lines = ask("sacct", "-X", "-n", "-P", "-o", "JobID,State,ExitCode", "-j", job).splitlines()
-    rows = (line.split("|") for line in lines)
+    table = ask("sacct", "-X", "-n", "-P", "-o", "JobID,State,ExitCode", "-j", job)
+    rows = (line.split("|") for line in table.splitlines())
     return {name: (state.split()[0], code) for name, state, code in rows}
 
 
