@@ -9,18 +9,30 @@ from torch import Tensor
 import published_f1
 from f1rl.models.action_expert import ActionExpert
 from f1rl.models.f1 import F1Model
-from f1rl.models.tokenizer import normalise_images
+from f1rl.models.tokenizer import FrameTokenizer, normalise_images
 from f1rl.models.weights.building import fill_action_expert, world_model_from_files
+from f1rl.models.weights.export import published_tensors
+from f1rl.models.weights.layouts import LAYOUTS
 from published_f1 import PREFIX, Tensors, Vqvae, embed_text, joint_pass, siglip
 
 CLOSE = {"atol": 1e-5, "rtol": 1e-5}
 B, T = 2, 3
 
 
-@pytest.fixture
-def loaded(write, config_for) -> tuple[F1Model, Tensors]:
-    path, tensors = write("f1")
-    model, _ = world_model_from_files(config_for(source=str(path)), None, memory_backprop=True)
+@pytest.fixture(params=["f1", "pi0", "pi0_base"])
+def loaded(request, write, config_for, published_values) -> tuple[F1Model, Tensors]:
+    """A model, and its tensors under F1's names: those of the file, and what a file of pi0 does not hold."""
+    layout = request.param
+    path, tensors = write(layout)
+    config = config_for(source=str(path), layout=layout)
+    tokenizer = None if layout == "f1" else FrameTokenizer(config.tokenizer)
+    model, _ = world_model_from_files(config, tokenizer, memory_backprop=True)
+    if layout != "f1":
+        named, _ = published_tensors(LAYOUTS["f1"], model.state_dict())
+        own = {name.replace("model.vae.", "vae."): tensor for name, tensor in named.items()}
+        scales = enumerate(config.tokenizer.scales)
+        own["model.lvl_1L"] = torch.cat([torch.full((side**2,), k) for k, side in scales])[None]
+        tensors = own | published_f1.pi0_tensors(published_values)  # the file's values, whatever its names
     return model.eval(), tensors
 
 
@@ -111,13 +123,12 @@ def test_a_window_equals_steps_evaluated_one_by_one_from_the_file(loaded, inputs
 
 
 @torch.no_grad()
-def test_the_action_expert_equals_one_pass_over_all_tokens_of_the_file(loaded, inputs, write):
+@pytest.mark.parametrize("loaded", ["f1"], indirect=True)
+def test_the_action_expert_equals_one_pass_over_all_tokens_of_the_file(loaded, inputs):
     model, w = loaded
-    path, _ = write("f1")
     expert = ActionExpert(model.config).eval()
-    config = model.config.weights
-    assert fill_action_expert(expert, config).matched == len([n for n in w if ".gemma_expert.model." in n]) + 10
-    assert str(path) == config.source
+    filled = fill_action_expert(expert, model.config.weights)
+    assert filled.matched == len([n for n in w if ".gemma_expert.model." in n]) + 10
     noisy, time = torch.randn(1, expert.chunk, 32), torch.tensor([0.37])
     step = Step(model, w, inputs, 0, 0)
     start = model.initial_memory(B, "cpu")
@@ -146,6 +157,7 @@ def test_the_action_expert_equals_one_pass_over_all_tokens_of_the_file(loaded, i
 
 
 @torch.no_grad()
+@pytest.mark.parametrize("loaded", ["f1"], indirect=True)
 def test_the_tokenizer_equals_vars_autoencoder(loaded):
     model, w = loaded
     images = torch.randint(256, (4, 3, 64, 64), dtype=torch.uint8)
