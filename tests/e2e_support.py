@@ -13,6 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+
+from f1rl.config.schema import Config
+from f1rl.config.typed import from_tree
+from f1rl.launch.build import optimizer_plan
 
 # Every part of a run, as short as it gets; one worker, so that nothing depends on scheduling.
 SHORT = (
@@ -129,6 +134,15 @@ def metrics(run: Path) -> list[dict[str, Any]]:
     text = (run / "episode_metrics.jsonl").read_text()
     assert text.endswith("\n")
     return [{k: v for k, v in json.loads(line).items() if k not in _VARYING} for line in text.splitlines()]
+
+
+def assert_scheduled(run: Path) -> None:
+    """The learning rate follows the optimizer steps that were made, and these are as many as were planned."""
+    plan = optimizer_plan(from_tree(Config, yaml.safe_load((run / "config.yaml").read_text()), []))
+    records = metrics(run)
+    assert records[-1]["optimizer_step"] == plan.total_steps
+    for record in records:
+        assert record["lr"] == pytest.approx(plan.learning_rate * plan.scale(record["optimizer_step"]))
 
 
 def validations(run: Path) -> list[dict[str, Any]]:

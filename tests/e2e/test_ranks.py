@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from e2e_support import DEADLINE, TWO_RANKS, Launcher, lines, metrics, validations, wait_until
+from e2e_support import DEADLINE, TWO_RANKS, Launcher, assert_scheduled, lines, metrics, validations, wait_until
 
 FAIL_ON_SECOND = """
 import os
@@ -46,6 +46,7 @@ def test_the_records_are_those_of_all_ranks(two_ranks: Path) -> None:
     assert [r["episode"] for r in records] == list(range(1, 25))
     assert [r["rank"] for r in records] == [0, 1] * 12
     assert records[-1]["total_steps"] == 24 * 13
+    assert_scheduled(run)
     assert json.loads((run / "run.json").read_text())["status"] == "done"
     assert [entry["episode"] for entry in validations(run)] == [8, 16, 24]
     # Cadences count the episodes of all ranks; even numbers are the second rank's.

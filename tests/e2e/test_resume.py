@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from e2e_support import DEADLINE, Launcher, lines, metrics, validations, wait_until
+from e2e_support import DEADLINE, Launcher, assert_scheduled, lines, metrics, validations, wait_until
 
 SIMULATOR = (
     "env=franka",
@@ -47,6 +47,7 @@ def test_a_killed_run_continues_with_equal_metrics(launcher: Launcher, after: in
     settings = (f"bptt={bptt}", f"phase.accumulate_grad_batches={accumulate}")
     whole = launcher.run("output_dir=whole", *settings)
     assert whole.returncode == 0, whole.stdout + whole.stderr
+    assert_scheduled(launcher.directory / "whole")
     killed(launcher, "parted", after, *settings)
     with (launcher.directory / "parted" / "episode_metrics.jsonl").open("a") as file:
         file.write('{"episode": 99, "avg_lo')  # what a kill inside a write leaves
