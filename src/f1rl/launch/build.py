@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning
+import torch
 from lightning.pytorch.plugins.environments import LightningEnvironment, TorchElasticEnvironment
 
 from f1rl.config.schema import Config
@@ -42,6 +43,11 @@ def share_cores(cfg: Config) -> tuple[int, int]:
     workers = cfg.rollout.num_workers if cfg.rollout.num_workers != "auto" else max(1, cores - 1)
     threads = cfg.trainer.cpu_threads if cfg.trainer.cpu_threads != "auto" else cores
     return workers, threads
+
+
+def training_device(cfg: Config) -> str:
+    """Return where a single training process trains, and so does what it has to do before."""
+    return "cuda" if torch.cuda.is_available() and cfg.trainer.accelerator != "cpu" else "cpu"
 
 
 def world_size(cfg: Config) -> int:

@@ -19,7 +19,7 @@ from f1rl.config.compose import compose
 from f1rl.config.schema import Config
 from f1rl.config.typed import from_tree, to_tree
 from f1rl.errors import CheckpointError
-from f1rl.launch.build import env_config, optimizer_plan, share_cores, shown_cameras
+from f1rl.launch.build import env_config, optimizer_plan, share_cores, shown_cameras, training_device
 from f1rl.launch.encoding import encoder
 from f1rl.launch.explorer import explorer_plan, restored_module, start_scenes
 from f1rl.launch.world_model import world_model_to_fill
@@ -144,14 +144,10 @@ def _merged(default: Mapping[str, Any], saved: Mapping[str, Any]) -> dict[str, A
     return merged
 
 
-def _device(cfg: Config) -> str:
-    return "cuda" if torch.cuda.is_available() and cfg.trainer.accelerator != "cpu" else "cpu"
-
-
 def _explorer(
     cfg: Config, data: ExplorerDataModule, checkpoint: Checkpoint, path: Path, deterministic: bool
 ) -> _Subject:
-    module = restored_module(cfg, data, checkpoint, path).to(_device(cfg))
+    module = restored_module(cfg, data, checkpoint, path).to(training_device(cfg))
     tokenizer = module.model.world.tokenizer
     data.set_encoder(encoder(tokenizer), tokenizer.num_tokens)
     module.on_train_start()  # takes up the mean weights, if the run kept any: they are evaluated
@@ -170,7 +166,7 @@ def _teacher(cfg: Config, data: ExplorerDataModule, checkpoint: Checkpoint, path
     module = TeacherModule(model, optimizer_plan(cfg), carry_memory=True, camera=data.camera)
     load_model_weights(model, checkpoint.model, path)
     module.load_training_state(checkpoint.training["module"])
-    module.to(_device(cfg)).on_train_start()  # the mean weights, as above
+    module.to(training_device(cfg)).on_train_start()  # the mean weights, as above
     data.set_encoder(encoder(model.tokenizer), model.tokenizer.num_tokens)
     module.eval()
 

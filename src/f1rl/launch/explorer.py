@@ -15,7 +15,7 @@ from f1rl.dataset.meaning import Meaning
 from f1rl.dataset.recorder import EpisodeRecorder
 from f1rl.dataset.writer import DatasetWriter
 from f1rl.errors import CheckpointError
-from f1rl.launch.build import PREDICTED_CAMERA, env_config, lr_ratios, share_cores
+from f1rl.launch.build import PREDICTED_CAMERA, env_config, lr_ratios, share_cores, training_device
 from f1rl.launch.encoding import encoder
 from f1rl.launch.parents import Parent, open_parent
 from f1rl.launch.rundir import RunDirectory
@@ -99,7 +99,7 @@ class ExplorerAssembly:
         tokenizer = module.model.world.tokenizer
         data.set_encoder(encoder(tokenizer), tokenizer.num_tokens)
         data.play, data.before_play = module.play, module.before_play
-        return module
+        return module.to(training_device(cfg))  # before the trainer does it: what to judge by is played first
 
     def held_out(self, module: ExplorerModule) -> HeldOutSeeds:
         """Return what to judge by, with what chance makes of it; a new adversary also collects its random episodes."""

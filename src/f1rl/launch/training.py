@@ -20,7 +20,7 @@ from f1rl.callbacks.checkpoint import restore_random_state
 from f1rl.config.schema import Config
 from f1rl.config.typed import to_tree
 from f1rl.errors import ConfigError, EnvironmentFailure, Interrupted, Preempted
-from f1rl.launch.build import build_trainer, env_config, share_cores
+from f1rl.launch.build import build_trainer, env_config, share_cores, training_device
 from f1rl.launch.explorer import ExplorerAssembly, open_parents
 from f1rl.launch.recording import record
 from f1rl.launch.rundir import RunDirectory, checkpoint_to_resume, go_on_if_requeued, open_together
@@ -86,7 +86,7 @@ def _check_machine(cfg: Config) -> None:
             "trainer.accelerator=gpu, but torch finds no CUDA device here; use trainer=auto or trainer=cpu"
         )
     if cfg.model.compile:
-        require_compiler("cuda" if torch.cuda.is_available() and cfg.trainer.accelerator != "cpu" else "cpu")
+        require_compiler(training_device(cfg))
 
 
 def _fit_and_record(

@@ -12,6 +12,7 @@ import torch
 
 from f1rl.config.schema import Config
 from f1rl.errors import CheckpointError
+from f1rl.launch.build import training_device
 from f1rl.models.f1 import F1Model
 from f1rl.models.plan import Plan, Work, plan_memory
 from f1rl.models.tokenizer import FrameTokenizer
@@ -67,7 +68,7 @@ def plan_world_model(cfg: Config) -> tuple[Plan, str]:
     """Return what training the world model will need in each process, and a line that says whether it fits."""
     work = Work(cfg.phase.batch_size, cfg.bptt.length, len(cfg.camera.names), cfg.trainer.precision != "32-true")
     plan = plan_memory(cfg.model, work)
-    if torch.cuda.is_available() and cfg.trainer.accelerator != "cpu":
+    if training_device(cfg) == "cuda":
         return plan, plan.line(torch.cuda.get_device_name(), torch.cuda.get_device_properties(0).total_memory)
     return plan, plan.line("this machine", psutil.virtual_memory().available)
 
@@ -80,7 +81,7 @@ def require_sense(cfg: Config, model: F1Model, episodes: Sequence[TokenizedEpiso
     """
     if not holds_world_model(cfg.model.weights):
         return
-    device = "cuda" if torch.cuda.is_available() and cfg.trainer.accelerator != "cpu" else "cpu"
+    device = training_device(cfg)
     loss = world_model_loss(model.to(device), episodes[0], _SENSE_STEPS, device)
     guess = math.log(cfg.model.tokenizer.codebook_size)
     log.info("the loaded world model's cross-entropy on real frames is %.3f; a guess has %.3f", loss, guess)
