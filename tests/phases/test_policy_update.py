@@ -50,7 +50,8 @@ def rollout_of(explorer: Explorer, lengths: tuple[int, ...], seeds: tuple[int, .
         decision: Decision = explorer.decide(seen)
         recorder.decided(scenes, seen, decision, explorer.value(seen).detach())
         term = decision.action[:, 0, 0]
-        recorder.stepped(scenes, {"first": term}, {"seen": term})
+        recorder.stepped(scenes, {"first": term})
+        recorder.judged(scenes, {}, {}, {"seen": term})
         for i in scenes.tolist():
             if step == lengths[i] - 1:
                 recorder.ended(i, episode(i, lengths[i], seeds[i], ends[i]), 5.0)

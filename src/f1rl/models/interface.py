@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Self
 
@@ -31,6 +32,12 @@ class WorldModelInputs:
     def __getitem__(self, rows: Tensor) -> Self:
         """Return the inputs of the streams ``rows``, ``int64 [M]``."""
         return type(self)(**{name: value[rows] for name, value in vars(self).items() if value is not None})
+
+    @classmethod
+    def joined(cls, windows: Sequence[Self]) -> Self:
+        """Return windows of the same streams, one after another, as one."""
+        given = [f.name for f in fields(cls) if getattr(windows[0], f.name) is not None]
+        return cls(**{name: torch.cat([getattr(window, name) for window in windows], dim=1) for name in given})
 
     def to(self, device: torch.device) -> Self:
         """Return the inputs on ``device``."""

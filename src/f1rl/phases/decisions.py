@@ -131,27 +131,36 @@ class RolloutRecorder:
             self._notes[scene].terms.append({})
             self._count += 1
 
-    def stepped(self, scenes: Tensor, terms: dict[str, Tensor], measures: dict[str, Tensor]) -> None:
-        """Count a step of the scenes ``int64 [M']`` and add its terms and measures, ``float32 [M']`` by name."""
+    def stepped(self, scenes: Tensor, terms: dict[str, Tensor]) -> None:
+        """Count a step of the scenes ``int64 [M']`` and add its terms, ``float32 [M']`` by name."""
         for scene in scenes.tolist():
             self._notes[scene].steps[-1] += 1.0
-        self._add(scenes, terms, measures, [1.0] * len(scenes))
+        self._add([self._notes[scene].terms[-1] for scene in scenes.tolist()], terms)
 
-    def judged(self, scenes: Tensor, terms: dict[str, Tensor], measures: dict[str, Tensor]) -> None:
-        """Add what is said, ``float32 [M']`` by name, of the frame that the newest decision of each scene led to.
-
-        It stands for all steps of that decision: terms are sums over steps, however many a decision lasts.
-        """
-        self._add(scenes, terms, measures, [self._notes[scene].steps[-1] for scene in scenes.tolist()])
-
-    def _add(
-        self, scenes: Tensor, terms: dict[str, Tensor], measures: dict[str, Tensor], steps: Sequence[float]
+    def judged(
+        self, scenes: Tensor, whole: dict[str, Tensor], per_step: dict[str, Tensor], measures: dict[str, Tensor]
     ) -> None:
-        all_notes = [self._notes[scene] for scene in scenes.tolist()]
-        for columns, sums in ((terms, [n.terms[-1] for n in all_notes]), (measures, [n.sums for n in all_notes])):
-            for name, column in columns.items():
-                for into, number, count in zip(sums, column.tolist(), steps, strict=True):
-                    into[name] = into.get(name, 0.0) + number * count
+        """Add what the newest decision of each scene ``int64 [M']`` led to, ``float32 [M']`` by name.
+
+        Args:
+            scenes: whose decisions end.
+            whole: terms of the whole decision.
+            per_step: terms of the frame at its end, which stands for all of its steps.
+            measures: likewise.
+        """
+        notes = [self._notes[scene] for scene in scenes.tolist()]
+        steps = [one.steps[-1] for one in notes]
+        self._add([one.terms[-1] for one in notes], whole)
+        self._add([one.terms[-1] for one in notes], per_step, steps)
+        self._add([one.sums for one in notes], measures, steps)
+
+    @staticmethod
+    def _add(
+        sums: Sequence[dict[str, float]], columns: dict[str, Tensor], times: Sequence[float] | None = None
+    ) -> None:
+        for name, column in columns.items():
+            for into, number, factor in zip(sums, column.tolist(), times or [1.0] * len(sums), strict=True):
+                into[name] = into.get(name, 0.0) + number * factor
 
     def ended(self, scene: int, episode: TokenizedEpisode, value: float) -> None:
         """Close the episode of a scene; ``value`` is that of its last frame."""

@@ -40,7 +40,7 @@ def per_episode(rollout: Rollout, scales: RewardScales | None) -> dict[str, Tens
 
     ``reward`` is the scaled and weighted sum of the terms, whose own sums are ``reward_<term>``, both left out without
     ``scales``; ``loss``, ``accuracy`` and ``wm_entropy`` are the world model's on the visited frames, per token;
-    ``memory_distance`` is the mean over the steps. The rest is what the episode did to the world, its length and
+    ``memory_distance`` is a mean over the same frames. The rest is what the episode did to the world, its length and
     success.
     """
     columns: dict[str, Tensor] = {}

@@ -12,9 +12,7 @@ from torch import Tensor
 from f1rl.losses.prediction import token_statistics
 from f1rl.losses.rewards import MemorySign, disagreement, prediction_entropy
 from f1rl.models.f1 import F1Model
-from f1rl.models.interface import WorldModelInputs
 from f1rl.models.observed import Observed
-from f1rl.rollout.streams import Outcome
 
 UncertaintyKind = Literal["entropy", "disagreement"]
 
@@ -38,10 +36,10 @@ class RewardSettings:
 
 
 class Judge:
-    """Says what the frames that a step produced are worth, all terms but those that every frame has."""
+    """Says what the frames that decisions led to are worth, all terms but those that every frame has."""
 
     def __init__(
-        self, world: F1Model, settings: RewardSettings, generator: torch.Generator, slow: F1Model | None, count: int
+        self, world: F1Model, settings: RewardSettings, generator: torch.Generator, slow: F1Model | None
     ) -> None:
         """Take whom to ask.
 
@@ -50,29 +48,21 @@ class Judge:
             settings: how rewards are measured.
             generator: of the dropout behind disagreement; on the world's device.
             slow: a world model that learns more slowly; the surprise is then how much worse it predicts than ``world``.
-            count: ``N`` scenes.
         """
-        self._world, self._settings, self._generator = world, settings, generator
-        self._slow = None if slow is None else _Slow(slow, count, generator.device)
-
-    def watch(self, inputs: WorldModelInputs) -> None:
-        """Take in what all scenes look like before a step."""
-        if self._slow is not None:
-            self._slow.watch(inputs)
+        self._world, self._settings, self._generator, self.slow = world, settings, generator, slow
 
     def __call__(
-        self, scenes: Tensor, seen: Observed, history: Tensor, outcome: Outcome
+        self, seen: Observed, slow_seen: Observed | None, history: Tensor, tokens: Tensor
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Return terms and measures, ``float32 [M]`` by name, of frames that nobody knew when the actions were chosen.
 
         Args:
-            scenes: ``int64 [M]``, which of ``N`` are judged.
-            seen: what the teacher made of all of them before the step.
-            history: ``float32 [N, n_obs, A]``, ending with the actions taken.
-            outcome: of the step.
+            seen: what the teacher made of the frames one step before.
+            slow_seen: what the slow world model made of them, if there is one.
+            history: actions ``float32 [M, n_obs, A]``, ending with those that led to the frames.
+            tokens: of the frames, ``int64 [M, L]``.
         """
-        settings, history, tokens = self._settings, history[scenes], outcome.tokens.to(history.device)[scenes]
-        seen = self._world.include_past(seen[scenes])
+        settings, seen = self._settings, self._world.include_past(seen)
         logits = self._world.next_frame(seen, history, tokens)
         statistics, entropy = token_statistics(logits, tokens), prediction_entropy(logits)
         terms = {"uncertainty": entropy}
@@ -84,23 +74,7 @@ class Judge:
             terms["uncertainty"] = disagreement(torch.stack(guesses))
         if "surprise" in settings.weights:
             terms["surprise"] = statistics.loss
-            if self._slow is not None:
-                terms["surprise"] = self._slow.loss(scenes, history, tokens) - statistics.loss
+            if self.slow is not None and slow_seen is not None:
+                slow_logits = self.slow.next_frame(self.slow.include_past(slow_seen), history, tokens)
+                terms["surprise"] = token_statistics(slow_logits, tokens).loss - statistics.loss
         return terms, {"avg_loss": statistics.loss, "avg_acc": statistics.accuracy, "wm_entropy": entropy}
-
-
-class _Slow:
-    """A second world model that watches the same episodes with a memory of its own."""
-
-    def __init__(self, world: F1Model, count: int, device: torch.device) -> None:
-        self._world, self._state = world, world.initial_memory(count, device)
-        self._seen: Observed | None = None
-
-    def watch(self, inputs: WorldModelInputs) -> None:
-        """Take in the frames before a step; an episode's first frame clears the memory (``inputs.is_first``)."""
-        self._seen, self._state = self._world.glance(inputs, self._state)
-
-    def loss(self, scenes: Tensor, history: Tensor, tokens: Tensor) -> Tensor:
-        """Return the loss ``float32 [M]`` on the frames after the step of ``scenes int64 [M]``."""
-        seen = self._world.include_past(self._seen[scenes])
-        return token_statistics(self._world.next_frame(seen, history, tokens), tokens).loss
