@@ -132,10 +132,32 @@ def test_vars_autoencoder_alone_is_read_from_its_pickle(var_file, config_for):
     assert summary.aside == {"how often VAR's training used each code": 1}
     assert torch.equal(model.tokenizer.quantizer.codebook.weight, tensors["quantize.embedding.weight"])
     assert torch.equal(model.tokenizer.quantizer.code_sum, tensors["quantize.embedding.weight"])
-    reference = published_f1.Vqvae(tensors, list(config.tokenizer.scales))
-    pixels = torch.rand(1, 3, 64, 64) * 2 - 1
+    exact = {name: tensor.double() for name, tensor in tensors.items()}
+    pixels = torch.rand(1, 3, 64, 64, dtype=torch.float64) * 2 - 1
     with torch.no_grad():
-        torch.testing.assert_close(model.tokenizer._to_latent(pixels), reference.latent(pixels), atol=1e-4, rtol=1e-4)
+        latent = model.tokenizer.double()._to_latent(pixels)
+    reference = published_f1.Vqvae(exact, list(config.tokenizer.scales)).latent(pixels)
+    torch.testing.assert_close(latent, reference, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t, name: t.pop(name), "missing: {name}"),
+        (lambda t, name: t.update({"surplus.weight": t[name].clone()}), "unknown: surplus.weight"),
+        (lambda t, name: t.update({name: t[name][:, :-1]}), "{name}: shape"),
+        (lambda t, name: t.update({f"{name}s": t.pop(name)}), "unknown: {name}s (did it mean {name}?)"),
+    ],
+    ids=["missing", "extra", "misshaped", "renamed"],
+)
+def test_a_key_of_vars_autoencoder_that_does_not_fit_is_named(change, message, var_file, config_for):
+    path, tensors = var_file
+    name = "encoder.conv_in.weight"
+    change(tensors, name)
+    torch.save(tensors, path)
+    with pytest.raises(CheckpointError) as error:
+        load(config_for(tokenizer=str(path)))
+    assert message.format(name=name) in str(error.value)
 
 
 def test_part_of_the_weights_may_be_kept_in_half_precision(write, config_for):
