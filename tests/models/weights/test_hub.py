@@ -35,7 +35,7 @@ class Hub(BaseHTTPRequestHandler):
     def log_message(self, *words: object) -> None:
         """Say nothing."""
 
-    def do_HEAD(self) -> None:  # the names that the server looks for
+    def do_HEAD(self) -> None:
         self._answer()
 
     def do_GET(self) -> None:
