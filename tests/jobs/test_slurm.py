@@ -104,7 +104,9 @@ def test_the_batch_script_ends_as_the_run_did(
     script = "\n".join([f"(exit {srun})", *after(2)])
     env = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "F1RL_OUTCOME": str(tmp_path / "outcome"), "SLURM_JOB_ID": "7"}
     env["SLURM_RESTART_COUNT"] = str(restarts)
-    done = subprocess.run(["bash", "-c", script], env=env, capture_output=True, text=True, check=False)
+    # Tests that run in the background have SIGINT ignored, which a shell cannot undo for itself; SLURM's jobs have not.
+    command = ["env", "--default-signal=INT", "bash", "-c", script]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == code, done.stderr
     words = done.stdout.replace("f1rl: the job ", "").split()
     assert " ".join(words).startswith(said)
