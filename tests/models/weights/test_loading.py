@@ -27,6 +27,18 @@ from f1rl.models.weights.loading import expected_entries, load_weights
 
 K_PROJ = f"{published_f1.PREFIX}gemma_wm_expert.model.layers.0.self_attn.k_proj.weight"
 
+misfits = pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t, name: t.pop(name), "missing: {canonical}"),
+        (lambda t, name: t.update({"surplus.weight": t[name].clone()}), "unknown: surplus.weight"),
+        (lambda t, name: t.update({name: t[name][:, :-1]}), "{name}: shape {cut}, expected {whole}"),
+        (lambda t, name: t.update({f"{name}s": t.pop(name)}), "unknown: {name}s (did it mean {canonical}?)"),
+    ],
+    ids=["missing", "extra", "misshaped", "renamed"],
+)
+"""A key that does not fit, and what is said of it."""
+
 
 def load(config) -> tuple[F1Model, list]:
     tokenizer = None if holds_tokenizer(config.weights) else FrameTokenizer(config.tokenizer)
@@ -64,16 +76,7 @@ def test_the_summary_says_what_became_of_every_tensor(write, config_for):
 
 
 @pytest.mark.parametrize("layout", ["f1", "pi0", "pi0_base"])
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lambda t, name: t.pop(name), "missing: {canonical}"),
-        (lambda t, name: t.update({"surplus.weight": t[name].clone()}), "unknown: surplus.weight"),
-        (lambda t, name: t.update({name: t[name][:, :-1]}), "{name}: shape (8, 23), expected (8, 24)"),
-        (lambda t, name: t.update({f"{name}s": t.pop(name)}), "unknown: {name}s (did it mean {canonical}?)"),
-    ],
-    ids=["missing", "extra", "misshaped", "renamed"],
-)
+@misfits
 def test_a_key_that_does_not_fit_is_named(layout, change, message, write, config_for):
     seen = []
 
@@ -87,7 +90,8 @@ def test_a_key_that_does_not_fit_is_named(layout, change, message, write, config
     with pytest.raises(CheckpointError) as error:
         load(config_for(source=str(path), layout=layout))
     name = seen[0]
-    assert message.format(name=name, canonical=LAYOUTS[layout].spell(name)) in str(error.value)
+    said = message.format(name=name, canonical=LAYOUTS[layout].spell(name), cut=(8, 23), whole=(8, 24))
+    assert said in str(error.value)
     assert "model.weights.layout" in str(error.value)
 
 
@@ -140,24 +144,17 @@ def test_vars_autoencoder_alone_is_read_from_its_pickle(var_file, config_for):
     torch.testing.assert_close(latent, reference, atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lambda t, name: t.pop(name), "missing: {name}"),
-        (lambda t, name: t.update({"surplus.weight": t[name].clone()}), "unknown: surplus.weight"),
-        (lambda t, name: t.update({name: t[name][:, :-1]}), "{name}: shape"),
-        (lambda t, name: t.update({f"{name}s": t.pop(name)}), "unknown: {name}s (did it mean {name}?)"),
-    ],
-    ids=["missing", "extra", "misshaped", "renamed"],
-)
+@misfits
 def test_a_key_of_vars_autoencoder_that_does_not_fit_is_named(change, message, var_file, config_for):
     path, tensors = var_file
     name = "encoder.conv_in.weight"
+    whole = tuple(tensors[name].shape)
     change(tensors, name)
     torch.save(tensors, path)
     with pytest.raises(CheckpointError) as error:
         load(config_for(tokenizer=str(path)))
-    assert message.format(name=name) in str(error.value)
+    cut = (whole[0], whole[1] - 1, *whole[2:])
+    assert message.format(name=name, canonical=name, cut=cut, whole=whole) in str(error.value)
 
 
 def test_part_of_the_weights_may_be_kept_in_half_precision(write, config_for):
