@@ -120,8 +120,8 @@ def main(argv: Sequence[str]) -> int:
         return _explain(error, EnvironmentFailure.exit_code, argv)
     except KeyboardInterrupt as error:
         return _explain(error, Interrupted.exit_code, argv)
-    except Exception:  # a fault of the program: Python shows the traceback and exits with 1
-        note_outcome(1)
+    except Exception as error:  # a fault of the program: Python shows the traceback and exits with 1
+        note_outcome(1, f"{type(error).__name__}: {error}")
         raise
 
 
@@ -277,7 +277,8 @@ def _explain(error: BaseException, code: int, argv: Sequence[str]) -> int:
     """Print why a run ended, with the traceback for those who asked for debugging, and return its exit code."""
     if {"logging=debug", "logging.console_level=DEBUG"} & set(argv):
         traceback.print_exception(error)
+    why = str(error) or "interrupted"
     if not isinstance(error, RankLost):  # it does not know why; the rank that was lost does
-        note_outcome(code)
-    print(f"f1rl: {str(error) or 'interrupted'}", file=sys.stderr)
+        note_outcome(code, why)
+    print(f"f1rl: {why}", file=sys.stderr)
     return code

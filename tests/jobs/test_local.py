@@ -26,7 +26,7 @@ time.sleep(0.5)
 (run / "span.json").write_text(json.dumps([start, time.monotonic(), os.environ.get("CUDA_VISIBLE_DEVICES")]))
 (run / "training_log.json").write_text(json.dumps({{"val_history": [{{"val_loss": 1.5, "episode": 4}}]}}))
 if config["code"]:
-    print("f1rl: it went wrong")
+    pathlib.Path(os.environ["F1RL_OUTCOME"]).write_text(f"{{config['code']}} 0\\nit went wrong\\n")
 sys.exit(config["code"])
 """
 

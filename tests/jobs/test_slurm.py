@@ -20,6 +20,7 @@ from f1rl.jobs.batch_script import after
 from f1rl.jobs.job import Job
 from f1rl.jobs.slurm import Submission, _no_outer_job
 from f1rl.jobs.snapshot import take_snapshot
+from f1rl.launch.outcome import Noted, read_outcome
 from f1rl.pipeline import open_pipeline
 
 CLUSTER = (
@@ -86,12 +87,12 @@ def test_an_outer_jobs_variables_are_hidden_from_sbatch(monkeypatch: pytest.Monk
     ("srun", "noted", "restarts", "code", "said"),
     [
         (0, "", 0, 0, ""),
-        (3, "3", 0, 3, ""),
-        (130, "130", 0, -2, ""),
-        (143, "75", 0, 75, "made room, with its state saved; it is queued again requeue 7"),
+        (3, "3 0", 0, 3, ""),
+        (130, "130 0", 0, -2, ""),
+        (143, "75 1", 0, 75, "made room, with its state saved; it is queued again requeue 7"),
         (137, "", 1, -9, "was killed; it is queued again requeue 7"),
-        (137, "1", 0, 1, ""),  # killed because another rank failed, which has said so
-        (75, "75", 2, 75, "made room, with its state saved, and was queued again 2 times already"),
+        (137, "1 1", 0, 1, ""),  # killed because another rank failed, which has said so
+        (75, "75 0", 2, 75, "made room, with its state saved, and was queued again 2 times already"),
     ],
 )
 def test_the_batch_script_ends_as_the_run_did(
@@ -100,7 +101,7 @@ def test_the_batch_script_ends_as_the_run_did(
     scontrol = tmp_path / "scontrol"
     scontrol.write_text('#!/bin/sh\necho "$@"\n')
     scontrol.chmod(0o755)
-    (tmp_path / "outcome").write_text(noted)
+    (tmp_path / "outcome").write_text(noted and f"{noted}\nit went wrong\n")
     script = "\n".join([f"(exit {srun})", *after(2)])
     env = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "F1RL_OUTCOME": str(tmp_path / "outcome"), "SLURM_JOB_ID": "7"}
     env["SLURM_RESTART_COUNT"] = str(restarts)
@@ -136,8 +137,9 @@ def test_a_warning_while_a_job_starts_ends_it_to_be_queued_again(tmp_path: Path)
     env = {**os.environ, "F1RL_OUTCOME": str(tmp_path / "outcome")}
     done = subprocess.run([sys.executable, "-c", program], env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 75
-    assert done.stderr == "f1rl: stopped by SIGUSR2 while starting; nothing had to be saved\n"
-    assert (tmp_path / "outcome").read_text() == "75"
+    why = "stopped by SIGUSR2 while starting; nothing had to be saved"
+    assert done.stderr == f"f1rl: {why}\n"
+    assert read_outcome(tmp_path / "outcome") == Noted(75, 0, why)
 
 
 def test_a_submitted_job_runs_the_code_of_its_submission(tmp_path: Path) -> None:

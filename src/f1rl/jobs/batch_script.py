@@ -17,6 +17,15 @@ KILLED = 137
 """Exit code of a process that SIGKILL ended: the out-of-memory killer, or an administrator."""
 
 
+_ID = "${SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}${SLURM_ARRAY_TASK_ID:+_$SLURM_ARRAY_TASK_ID}"
+"""A job's number as SLURM shows it, in the batch script: ``12``, or ``12_0`` in an array."""
+
+
+def outcome_file(folder: Path | str, job: str) -> str:
+    """Return where the processes of the job with SLURM's number ``job`` note why they end."""
+    return f"{folder}/{job}.outcome"
+
+
 def before(folder: Path, code: Path | None, setup: Sequence[str]) -> list[str]:
     """Return the lines before ``srun``.
 
@@ -27,7 +36,7 @@ def before(folder: Path, code: Path | None, setup: Sequence[str]) -> list[str]:
     """
     lines = [
         "unset RANK WORLD_SIZE LOCAL_RANK LOCAL_WORLD_SIZE GROUP_RANK MASTER_ADDR MASTER_PORT",
-        f"export {VARIABLE}={shlex.quote(str(folder))}/$SLURM_JOB_ID.outcome",
+        f"export {VARIABLE}={outcome_file(shlex.quote(str(folder)), _ID)}",
         f'rm -f "${VARIABLE}"  # of this job\'s time before it was queued again',
     ]
     if code is not None:
@@ -43,7 +52,7 @@ def after(requeues: int) -> list[str]:
     """
     return f"""\
 code=$?
-[ ! -s "${VARIABLE}" ] || code=$(cat "${VARIABLE}")
+[ ! -s "${VARIABLE}" ] || read -r code _ <"${VARIABLE}"
 end() {{  # a code above 128 stands for a signal: SLURM's accounts, which keep the rest of it only, are told the signal
     [ "$code" -le 128 ] || kill -"$((code - 128))" $$
     exit "$code"

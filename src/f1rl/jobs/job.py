@@ -10,6 +10,8 @@ from typing import Any
 
 import yaml
 
+from f1rl.launch.outcome import Noted
+
 COMPLETED = "COMPLETED"
 """The state of a job that did all it was to do. SLURM's words are used everywhere: FAILED, CANCELLED, TIMEOUT, ..."""
 
@@ -51,6 +53,8 @@ class Outcome:
     """Where its messages are; None if they went to the terminal."""
     id: str = ""
     """Of the SLURM job."""
+    noted: Noted | None = None
+    """What the first process that failed has noted."""
 
     @property
     def is_good(self) -> bool:
@@ -69,6 +73,8 @@ class Outcome:
         """Why the job did not complete, in one line, as far as anything on disk tells; empty if it did."""
         if self.is_good:
             return ""
+        if self.noted:
+            return self.noted.why
         run = self.job.run_dir / "run.json"
         said = (json.loads(run.read_text()).get("error") or "") if run.exists() else ""
         return (said or _last_words(self.log)).partition("\n")[0]

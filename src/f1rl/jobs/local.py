@@ -13,6 +13,8 @@ from pathlib import Path
 from f1rl.errors import Interrupted, Preempted
 from f1rl.jobs.job import COMPLETED, Job, Outcome
 from f1rl.launch.devices import visible_devices
+from f1rl.launch.outcome import VARIABLE as OUTCOME
+from f1rl.launch.outcome import read_outcome
 from f1rl.launch.signals import forward_signals
 
 _POLL = 0.1
@@ -27,6 +29,7 @@ class _Slot:
     job: Job | None = None
     process: subprocess.Popen[bytes] | None = None
     log: Path | None = None
+    outcome: Path | None = None
     started: float = 0.0
 
 
@@ -71,15 +74,19 @@ def _environments(count: int) -> list[dict[str, str]]:
 def _start(slot: _Slot, job: Job, folder: Path, *, to_terminal: bool) -> None:
     command = [sys.executable, "-m", "f1rl", f"--config={job.write_config(folder)}"]
     slot.job, slot.started = job, time.monotonic()
+    slot.outcome = folder / f"{job.name}.outcome"
+    slot.outcome.unlink(missing_ok=True)  # of an earlier start
+    environment = {**slot.environment, OUTCOME: str(slot.outcome)}
     if to_terminal:
-        slot.process = subprocess.Popen(command, env=slot.environment)
+        slot.process = subprocess.Popen(command, env=environment)
         return
     slot.log = folder / f"{job.name}.log"
     with slot.log.open("ab") as log:
-        slot.process = subprocess.Popen(command, env=slot.environment, stdout=log, stderr=subprocess.STDOUT)
+        slot.process = subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT)
 
 
 def _finish(slot: _Slot) -> Outcome:
     code = slot.process.returncode if slot.process.returncode >= 0 else 128 - slot.process.returncode
     slot.process = None
-    return Outcome(slot.job, _STATES.get(code, "FAILED"), code, time.monotonic() - slot.started, slot.log)
+    seconds, noted = time.monotonic() - slot.started, read_outcome(slot.outcome)
+    return Outcome(slot.job, _STATES.get(code, "FAILED"), code, seconds, slot.log, noted=noted)

@@ -11,7 +11,7 @@ from typing import Any
 
 from f1rl.config.schema import Config
 from f1rl.errors import ConfigError, EnvironmentFailure
-from f1rl.jobs.batch_script import after, before
+from f1rl.jobs.batch_script import after, before, outcome_file
 from f1rl.jobs.job import Job
 from f1rl.jobs.snapshot import TASK_PROLOG, take_snapshot
 from f1rl.jobs.task import RunTask
@@ -33,13 +33,22 @@ class Submitted:
     job: Job
     id: str
     """As SLURM writes it: ``12``, or ``12_0`` in an array."""
-    log: Path
-    """Messages of rank 0; the other ranks' lie beside it."""
+    folder: Path
+    """Of the submission."""
+
+    def log(self, rank: int) -> Path:
+        """Return the file with the messages of a rank; those of the batch script are in rank 0's."""
+        return self.folder / f"{self.id}_{rank}_log.out"
+
+    @property
+    def outcome(self) -> Path:
+        """The file in which the first process that fails notes why."""
+        return Path(outcome_file(self.folder, self.id))
 
 
 def show(submitted: Submitted) -> None:
-    """Print a job's number, its run directory and its log."""
-    print(f"SLURM job {submitted.id}: {submitted.job.name}\n  run  {submitted.job.run_dir}\n  log  {submitted.log}")
+    """Print a job's number, its run directory and the log of its first rank."""
+    print(f"SLURM job {submitted.id}: {submitted.job.name}\n  run  {submitted.job.run_dir}\n  log  {submitted.log(0)}")
 
 
 class Submission:
@@ -87,10 +96,7 @@ class Submission:
                 submitted = [self._executor.submit(task) for task in tasks]
         except (FailedJobError, FailedSubmissionError, OSError) as error:
             raise EnvironmentFailure(f"SLURM does not take the job: {error}") from error
-        return [
-            Submitted(job, each.job_id, Path(each.paths.stdout))
-            for job, each in zip(self._jobs, submitted, strict=True)
-        ]
+        return [Submitted(job, each.job_id, self.folder) for job, each in zip(self._jobs, submitted, strict=True)]
 
     def _parameters(self, after_ok: Sequence[str]) -> dict[str, Any]:
         facts, trainer = self._cfg.launcher, self._cfg.trainer

@@ -33,6 +33,7 @@ class RunTask:
 def _leave(number: int, frame: FrameType | None) -> None:
     """End before the run has begun; an exception might be caught by whatever is being imported at this moment."""
     name = signal.Signals(number).name
-    os.write(sys.stderr.fileno(), f"f1rl: stopped by {name} while starting; nothing had to be saved\n".encode())
-    note_outcome(Preempted.exit_code)
+    why = f"stopped by {name} while starting; nothing had to be saved"
+    os.write(sys.stderr.fileno(), f"f1rl: {why}\n".encode())
+    note_outcome(Preempted.exit_code, why)
     os._exit(Preempted.exit_code)

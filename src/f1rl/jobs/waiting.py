@@ -11,6 +11,7 @@ from f1rl.errors import Interrupted
 from f1rl.jobs.job import Job, Outcome
 from f1rl.jobs.slurm import Submission, Submitted, show
 from f1rl.jobs.states import JobState, ask
+from f1rl.launch.outcome import read_outcome
 
 _FIRST, _LONGEST = 1.0, 30.0
 """Seconds between two questions to SLURM: few at the beginning, when much goes wrong, and more later."""
@@ -31,9 +32,15 @@ def wait_for(submitted: Sequence[Submitted]) -> Iterator[Outcome]:
         now = ask(waiting)
         for name, state in now.items():
             if state.has_ended and (state.state == "COMPLETED" or before.get(name) == state):
-                each = waiting.pop(name)
-                yield Outcome(each.job, state.state, state.exit_code, state.seconds, each.log, each.id)
+                yield _outcome(waiting.pop(name), state)
         before = now
+
+
+def _outcome(ended: Submitted, state: JobState) -> Outcome:
+    """Return how a job ended; the log is that of the rank that knows why, if any says so."""
+    noted = read_outcome(ended.outcome)
+    log = ended.log(noted.rank if noted else 0)
+    return Outcome(ended.job, state.state, state.exit_code, state.seconds, log, ended.id, noted)
 
 
 def submit_sweep(jobs: Sequence[Job], cfg: Config, folder: Path, *, wait: bool) -> Iterator[Outcome]:

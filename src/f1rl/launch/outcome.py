@@ -1,4 +1,4 @@
-"""How a run of several processes ended: the first of them that knows why writes its exit code to a file.
+"""How a run of several processes ended: the first of them that knows why notes it in a file.
 
 Exit codes of processes alone do not tell: when one fails, the others are killed or lose their connection, and whoever
 started them sees the largest of many codes.
@@ -8,22 +8,44 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 VARIABLE = "F1RL_OUTCOME"
 """Names the file; set by whoever starts the processes and wants to know."""
+_RANK = ("RANK", "SLURM_PROCID")
+"""As elsewhere, the innermost launcher comes first."""
 
 
-def note_outcome(code: int) -> None:
-    """Note that this process ends with ``code``, unless another has noted something before."""
+@dataclass(frozen=True)
+class Noted:
+    """What the first process that knew has noted."""
+
+    code: int
+    """Exit code of that process."""
+    rank: int
+    """Of that process among all of the run."""
+    why: str
+    """One line."""
+
+
+def note_outcome(code: int, why: str) -> None:
+    """Note that this process ends with ``code``, and why, unless another has noted something before.
+
+    The file's first line is code and rank, so that a shell can read it too; the second is the first line of ``why``.
+    """
     path = os.environ.get(VARIABLE)
     if not path:
         return
-    with suppress(FileExistsError), Path(path).open("x") as file:
-        file.write(str(code))
+    rank = next((os.environ[name] for name in _RANK if os.environ.get(name, "").isdigit()), "0")
+    with suppress(FileExistsError), Path(path).open("x", encoding="utf-8", errors="replace") as file:
+        file.write(f"{code} {rank}\n{why.partition(chr(10))[0]}\n")
 
 
-def read_outcome(path: Path) -> int | None:
-    """Return the exit code noted in ``path``; None if every process ended well, or without a word."""
-    text = path.read_text() if path.exists() else ""
-    return int(text) if text else None
+def read_outcome(path: Path) -> Noted | None:
+    """Return what is noted in ``path``; None if every process ended well, or without a word."""
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    if not lines:
+        return None
+    code, rank = lines[0].split()
+    return Noted(int(code), int(rank), "".join(lines[1:]))

@@ -49,9 +49,11 @@ def run_ranks(cfg: Config, size: int) -> None:
         ranks = [_start(file, place, dict(environment)) for place in places]
         with forward_signals(ranks):
             failed = _wait(ranks)
-        code = read_outcome(outcome) or failed
-    if code:
-        raise ProcessFailed(f"a training process ended with exit code {code}; its own message is above", code)
+        noted = read_outcome(outcome)
+    if noted:
+        raise ProcessFailed(f"rank {noted.rank} ended with exit code {noted.code}: {noted.why}", noted.code)
+    if failed:
+        raise ProcessFailed(f"a training process ended with exit code {failed}, without a word", failed)
 
 
 def _start(file: Path, place: Place, environment: dict[str, str]) -> subprocess.Popen[bytes]:

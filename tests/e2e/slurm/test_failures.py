@@ -83,5 +83,25 @@ def test_a_fault_of_the_second_rank_is_the_fault_of_the_job(
     (job,) = job_ids(said.stdout)
     assert accounts(job) == {job: ("FAILED", "1:0")}
     (log,) = (launcher.directory / "slurm").glob(f"*/{job}_1_log.out")
+    assert f"job {job}: FAILED: ValueError: a fault in the second rank; see {log}" in said.stderr
     assert "ValueError: a fault in the second rank" in log.read_text()
     assert f'{log.parent}/code/src/f1rl/cli.py", line' in log.read_text()  # the code as it was when submitted
+
+
+@pytest.mark.slow
+def test_a_sweep_names_the_log_of_the_rank_that_failed(
+    cluster: Path, launcher: Launcher, tokenizer_cache: Path
+) -> None:
+    ranks = ("trainer=ddp", "trainer.accelerator=cpu", "trainer.cpu_threads=1")
+    words = short(tokenizer_cache, *ranks, "seed=1,2", "hydra/launcher=f1rl_slurm", "hydra.sweep.dir=sweep")
+    said = launcher.plain("-m", *words, env=misbehaving(launcher.directory, "second"))
+    assert said.returncode == 1, said.stdout + said.stderr
+    with (launcher.directory / "sweep" / "summary.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 2
+    for row in rows:
+        assert (row["state"], row["exit_code"]) == ("FAILED", "1")
+        assert row["reason"] == "ValueError: a fault in the second rank"
+        assert row["log"] == f"jobs/{row['slurm_id']}_1_log.out"
+        assert "ValueError: a fault in the second rank" in (launcher.directory / "sweep" / row["log"]).read_text()
+        assert f"log: {launcher.directory / 'sweep' / row['log']}" in said.stderr
