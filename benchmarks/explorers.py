@@ -35,7 +35,6 @@ from torch import Tensor
 from benchmarks.machine import describe
 from f1rl.checkpoint import list_checkpoints, load_checkpoint
 from f1rl.config.schema import Config
-from f1rl.config.typed import from_tree
 from f1rl.launch.explorer import ExplorerAssembly
 from f1rl.launch.rundir import RunDirectory
 from f1rl.losses.prediction import masked_mean, token_statistics
@@ -49,6 +48,7 @@ from f1rl.phases.players import RandomPlayer
 from f1rl.rollout.replay import ReplayBuffer, ReplayMix, unpack
 from f1rl.rollout.source import TokenizedEpisode
 from f1rl.rollout.stream import BatchRing, SequentialStream, WindowShape
+from f1rl.typed import from_tree
 
 # The gripper keeps its orientation, so that the wrist camera looks down on a table with many things on it: with free
 # joints, the views of which a young world model is least sure are those of the empty room.

@@ -16,8 +16,8 @@ import pytest
 import yaml
 
 from f1rl.config.schema import Config
-from f1rl.config.typed import from_tree
 from f1rl.launch.build import optimizer_plan
+from f1rl.typed import from_tree
 
 # Every part of a run, as short as it gets; one worker, so that nothing depends on scheduling.
 SHORT = (

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from f1rl.config.typed import suggest
 from f1rl.errors import EnvironmentFailure, F1RLError, Interrupted, RankLost, UsageError
 from f1rl.launch.outcome import note_outcome
+from f1rl.typed import suggest
 
 COMMANDS = {
     "train": (

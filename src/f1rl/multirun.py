@@ -21,9 +21,9 @@ from omegaconf.errors import OmegaConfBaseException
 
 from f1rl.config.compose import ROOT, SWEEP_GROUP, compose, compose_tree, conf_dir, groups, parse
 from f1rl.config.schema import Config
-from f1rl.config.typed import from_tree, suggest
 from f1rl.errors import ConfigError, F1RLError, Interrupted, Preempted, UsageError
 from f1rl.studies import prepare_storage
+from f1rl.typed import from_tree, suggest
 
 if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override

@@ -16,11 +16,11 @@ from typing import Any
 
 from f1rl.config.compose import compose, parse
 from f1rl.config.schema import Config
-from f1rl.config.typed import suggest, to_tree
 from f1rl.errors import ConfigError, UsageError
 from f1rl.lineage import PHASES, START_KEYS, disagreement
 from f1rl.records.differences import table
 from f1rl.records.files import write_json
+from f1rl.typed import suggest, to_tree
 
 FILE = "pipeline.json"
 """In the directory of a pipeline, beside its runs: id, words, when it began."""

@@ -6,8 +6,8 @@ import pytest
 import yaml
 
 from f1rl.config.compose import SWEEP_GROUP, compose, compose_tree, groups
-from f1rl.config.typed import to_tree
 from f1rl.errors import ConfigError, UsageError
+from f1rl.typed import to_tree
 
 OPTIONS = [f"{group}={option}" for group, options in groups().items() if group != SWEEP_GROUP for option in options]
 NEEDED = {option: ["rollout.datasets=[outputs/recorded]"] for option in ("rollout=offline", "rollout=mixed")}

@@ -12,7 +12,7 @@ from f1rl.cli import EXIT_CODES
 from f1rl.config.compose import conf_dir, groups
 from f1rl.config.reference import field_docs, tables
 from f1rl.config.schema import Config
-from f1rl.config.typed import fields_of, sections
+from f1rl.typed import fields_of, sections
 
 SECTIONS = dict(sections(Config))
 EXPLAINED = {path: section for path, section in SECTIONS.items() if path.split(".")[0] != "model"}

@@ -17,9 +17,9 @@ from e2e_support import ADVERSARY, DEADLINE, EXPLORER, Launcher, lines, metrics,
 from f1rl.checkpoint import load_checkpoint
 from f1rl.config.check import find_contradictions
 from f1rl.config.schema import Config
-from f1rl.config.typed import from_tree
 from f1rl.records import fields
 from f1rl.tools import export
+from f1rl.typed import from_tree
 
 UNMEASURED = {"object_displacement", "contact_rate", "voxels", "coverage"}  # by the toy environment
 

@@ -14,7 +14,6 @@ import pytest
 
 from f1rl import cli
 from f1rl.config.compose import compose
-from f1rl.config.typed import to_tree
 from f1rl.errors import ConfigError, EnvironmentFailure
 from f1rl.jobs.batch_script import after
 from f1rl.jobs.job import Job
@@ -22,6 +21,7 @@ from f1rl.jobs.slurm import Submission, _no_outer_job
 from f1rl.jobs.snapshot import take_snapshot
 from f1rl.launch.outcome import Noted, read_outcome
 from f1rl.pipeline import open_pipeline
+from f1rl.typed import to_tree
 
 CLUSTER = (
     "env=toy", "trainer=ddp", "trainer.num_nodes=3", "phase.num_episodes=48", "launcher.partition=gpu",

@@ -15,13 +15,13 @@ from env_configs import toy
 from f1rl.checkpoint import load_model_weights, own_state
 from f1rl.config.compose import compose
 from f1rl.config.schema import Config
-from f1rl.config.typed import to_tree
 from f1rl.errors import CheckpointError
 from f1rl.launch.world_model import build_world_model, require_sense, world_model_to_fill
 from f1rl.models.config import ModelConfig
 from f1rl.models.f1 import F1Model
 from f1rl.models.tokenizer import FrameTokenizer
 from f1rl.rollout.source import TokenizedEpisode
+from f1rl.typed import to_tree
 from f1rl_envs import registry
 from f1rl_envs.collect import collect_episode
 from f1rl_envs.spec import EpisodeRequest

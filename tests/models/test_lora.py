@@ -196,7 +196,7 @@ def test_four_bits_need_their_package(make_adapted, monkeypatch):
         ({"lora_alpha": 0}, "model.lora.lora_alpha is 0"),
         ({"lora_dropout": 1.0}, "model.lora.lora_dropout is 1.0"),
         ({"parts": []}, "model.lora.parts is empty"),
-        ({"parts": ["act"]}, "must be one of vlm, gen"),
+        ({"parts": ["act"]}, "must be a list of one of vlm, gen"),
         ({"r": 4}, "model.weights.source is null"),
     ],
 )

@@ -6,12 +6,12 @@ import pytest
 
 from conf_comments import commented_keys
 from f1rl.config.reference import field_docs
-from f1rl.config.typed import fields_of, sections
 from f1rl.models.action_expert import ActionExpert
 from f1rl.models.config import ModelConfig
 from f1rl.models.empty import count_parameters, empty_names, empty_parameters, memory_of
 from f1rl.models.f1 import F1Model
 from f1rl.models.tokenizer import FrameTokenizer
+from f1rl.typed import fields_of, sections
 from model_support import PRESET_FOLDER, read_preset
 
 PRESETS = ("tiny", "small", "f1")

@@ -14,13 +14,13 @@ from safetensors.torch import load_file
 import published_f1
 from f1rl.checkpoint import Checkpoint, save_checkpoint
 from f1rl.config.compose import compose
-from f1rl.config.typed import to_tree
 from f1rl.errors import CheckpointError, UsageError
 from f1rl.models.config import ModelConfig
 from f1rl.models.f1 import F1Model
 from f1rl.models.tokenizer import FrameTokenizer
 from f1rl.models.weights.building import world_model_from_files
 from f1rl.tools.export import main
+from f1rl.typed import to_tree
 
 PRESET = Path(__file__).parents[2] / "conf" / "model" / "tiny.yaml"
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 from f1rl.config.schema import Config, Env
-from f1rl.config.typed import suggest
+from f1rl.typed import suggest
 
 AT_LEAST_ONE = (
     "phase.num_episodes",

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 from f1rl.config.check import find_contradictions
 from f1rl.config.schema import Config
-from f1rl.config.typed import from_tree, suggest
 from f1rl.errors import ConfigError, UsageError
+from f1rl.typed import from_tree, suggest
 
 if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from f1rl.config.compose import compose_tree
 from f1rl.config.schema import Config
-from f1rl.config.typed import fields_of, sections
+from f1rl.typed import fields_of, sections
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from f1rl.config.compose import compose
 from f1rl.config.schema import Config
-from f1rl.config.typed import suggest, to_tree
 from f1rl.errors import ConfigError, ProcessFailed, UsageError
 from f1rl.jobs.job import Job
 from f1rl.jobs.slurm import Submission, Submitted, show
@@ -25,6 +24,7 @@ from f1rl.pipeline import (
     open_pipeline,
     split_directory,
 )
+from f1rl.typed import suggest, to_tree
 
 USAGE = """\
 Usage: python -m f1rl submit [pipeline] [-m] [group=option ...] [section.key=value ...] [options]

@@ -14,10 +14,10 @@ from hydra.plugins.launcher import Launcher
 from omegaconf import OmegaConf, open_dict, read_write
 
 from f1rl.config.schema import Config
-from f1rl.config.typed import from_tree
 from f1rl.errors import Interrupted, Preempted, ProcessFailed
 from f1rl.jobs.job import Job, Outcome
 from f1rl.jobs.summary import line, write_summary
+from f1rl.typed import from_tree
 
 if TYPE_CHECKING:
     from hydra.types import HydraContext, TaskFunction

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from f1rl.config.schema import Config
-from f1rl.config.typed import to_tree
+from f1rl.typed import to_tree
 
 
 def env_config(cfg: Config) -> dict[str, Any]:

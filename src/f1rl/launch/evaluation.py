@@ -17,7 +17,6 @@ from f1rl.callbacks.media import video_panels
 from f1rl.checkpoint import Checkpoint, load_checkpoint, load_model_weights, named_checkpoint
 from f1rl.config.compose import compose
 from f1rl.config.schema import Config
-from f1rl.config.typed import from_tree, to_tree
 from f1rl.errors import CheckpointError
 from f1rl.launch.build import env_config, optimizer_plan, share_cores, shown_cameras, training_device
 from f1rl.launch.encoding import encoder
@@ -39,6 +38,7 @@ from f1rl.records.statistics import CONFIDENCE, estimate, interval
 from f1rl.rollout.explorer_data import ExplorerDataModule
 from f1rl.rollout.source import TokenizedEpisode
 from f1rl.rollout.streams import EpisodeStreams
+from f1rl.typed import from_tree, to_tree
 
 FILE = "evaluation.json"
 

@@ -16,12 +16,12 @@ from pathlib import Path
 import yaml
 
 from f1rl.config.schema import Config
-from f1rl.config.typed import to_tree
 from f1rl.errors import ProcessFailed
 from f1rl.launch.outcome import VARIABLE as OUTCOME
 from f1rl.launch.outcome import read_outcome
 from f1rl.launch.place import Place
 from f1rl.launch.signals import forward_signals
+from f1rl.typed import to_tree
 
 _GRACE = 20.0
 """Seconds that the other ranks have to end when one of them has failed."""

@@ -18,7 +18,6 @@ from rich.logging import RichHandler
 
 from f1rl.callbacks.checkpoint import restore_random_state
 from f1rl.config.schema import Config
-from f1rl.config.typed import to_tree
 from f1rl.errors import ConfigError, EnvironmentFailure, Interrupted, Preempted
 from f1rl.launch.build import build_trainer, env_config, share_cores, training_device
 from f1rl.launch.explorer import ExplorerAssembly, open_parents
@@ -33,6 +32,7 @@ from f1rl.records.files import write_atomically
 from f1rl.records.logs import start_logging
 from f1rl.rollout.datamodule import RolloutDataModule
 from f1rl.rollout.explorer_data import ExplorerDataModule
+from f1rl.typed import to_tree
 from f1rl.views.wandb_process import WandbProcess
 from f1rl_envs import registry
 

@@ -12,11 +12,11 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from f1rl.config.typed import suggest
 from f1rl.errors import CheckpointError
 from f1rl.launch.devices import setup_sapien_gpu, wait_without_spinning
 from f1rl.tools.arguments import Parser
 from f1rl.tools.words import number
+from f1rl.typed import suggest
 
 _KEYS = ("run", "episodes", "policy", "videos", "output", "seed")
 _LABELS = {

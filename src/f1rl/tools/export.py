@@ -16,7 +16,6 @@ from torch import Tensor
 
 from f1rl.checkpoint import Checkpoint, load_checkpoint, load_model_weights, named_checkpoint
 from f1rl.config.compose import compose
-from f1rl.config.typed import to_tree
 from f1rl.errors import CheckpointError, UsageError
 from f1rl.models.config import ModelConfig
 from f1rl.models.f1 import F1Model
@@ -25,6 +24,7 @@ from f1rl.models.tokenizer import FrameTokenizer
 from f1rl.models.weights.building import holds_tokenizer, world_model_from_files
 from f1rl.models.weights.export import fits_published, name_map, published_tensors
 from f1rl.models.weights.layouts import LAYOUTS
+from f1rl.typed import to_tree
 
 _WORLD, _ACT = "world.", "explorer.published."
 """Where the phases with an explorer keep the world model, and F1's action expert."""
