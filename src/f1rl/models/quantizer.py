@@ -71,6 +71,7 @@ class MultiScaleQuantizer(nn.Module):
         # The codes follow running means of what they stand for, not a gradient.
         self.codebook.weight.requires_grad_(False)
         self.phi = nn.ModuleList([nn.Conv2d(dim, dim, 3, padding=1) for _ in range(phi_count)])
+        self._phi_of = [self._phi_index(index) for index in range(len(self.scales))]
         self.register_buffer("code_use", torch.ones(codebook_size))
         self.register_buffer("code_sum", self.codebook.weight.detach().clone())
 
@@ -132,10 +133,10 @@ class MultiScaleQuantizer(nn.Module):
         if side != grid:
             codes = F.interpolate(codes, size=(grid, grid), mode="bicubic")
         with _exact(codes):
-            return codes.lerp(self.phi[self._phi_index(index)](codes), self.phi_ratio)
+            return codes.lerp(self.phi[self._phi_of[index]](codes), self.phi_ratio)
 
     def _phi_index(self, index: int) -> int:
-        # Ticks of VAR's PhiPartiallyShared; the scale takes the convolution of the nearest tick.
+        """Return which convolution scale ``index`` takes: that of the nearest tick of VAR's PhiPartiallyShared."""
         count, last = len(self.phi), max(len(self.scales) - 1, 1)
         edge = 1 / 3 / count if count == 4 else 1 / 2 / count
         ticks = torch.linspace(edge, 1 - edge, count, dtype=torch.float64)

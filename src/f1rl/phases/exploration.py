@@ -8,7 +8,6 @@ from torch import Tensor
 from f1rl.losses.rewards import Recollection, memory_distance, memory_reward, origin
 from f1rl.models.explorer import Situation
 from f1rl.models.f1 import F1Model
-from f1rl.models.interface import WorldModelInputs
 from f1rl.phases.decisions import Rollout, RolloutRecorder
 from f1rl.phases.judge import Judge, RewardSettings
 from f1rl.phases.players import Player
@@ -68,8 +67,6 @@ class _Game:
         self._chunk = torch.zeros(count, player.chunk, world.config.action_dim)
         self._place = torch.zeros(count, dtype=torch.int64)
         """``[N]``: which action of its chunk a scene carries out next."""
-        self._frames: list[WorldModelInputs] = []
-        """What the scenes looked like after the steps that no memory has seen yet."""
         inputs = streams.inputs().to(self._device)
         self._student, self._teacher = Watcher(world, camera, inputs), Watcher(world, None, inputs)
         self._slow = None if judge.slow is None else Watcher(judge.slow, None, inputs)
@@ -90,19 +87,13 @@ class _Game:
     def step(self) -> None:
         """Carry out an action in every scene, and find out what the decisions that end here were worth."""
         streams, playing = self._streams, self._playing()
-        action = self._chunk[torch.arange(len(self._chunk)), self._place]
-        history = streams.actions_with(action)
-        outcome = streams.step(action)
-        self._frames.append(streams.inputs())
+        outcome = streams.step(self._chunk[torch.arange(len(self._chunk)), self._place])
         self.recorder.stepped(playing, {"success": outcome.success[playing].float()})
         self._place = (self._place + 1) % self._player.executed
-        self._place[list(outcome.finished)] = 0
+        self._place[outcome.ended] = 0
         done = playing[self._place[playing] == 0]
         if len(done):
-            self._look()
-            self._reward(done, history[done].to(self._device), outcome.tokens[done].to(self._device))
-        if outcome.finished:
-            self._end(outcome.finished)
+            self._look(done)
 
     def begin_next(self) -> None:
         """Begin the next episodes in the scenes where some ended."""
@@ -114,12 +105,15 @@ class _Game:
             self._distance[rows] = self._distance_now()[rows]
             self._begin(started)
 
-    def _look(self) -> None:
-        """Show all that happened since the last time to all memories."""
-        window = WorldModelInputs.joined(self._frames).to(self._device)
-        self._frames.clear()
+    def _look(self, done: Tensor) -> None:
+        """Show what happened since the last time to all memories; the decisions of ``done int64 [M]`` end here."""
+        sight = self._streams.look()
+        window = sight.window.to(self._device)
         for watcher in self._watchers():
             watcher.watch(window)
+        self._reward(done, sight.action_history[done].to(self._device), sight.tokens[done].to(self._device))
+        if sight.finished:
+            self._end(sight.finished)
 
     def _reward(self, scenes: Tensor, history: Tensor, tokens: Tensor) -> None:
         """Note what the decisions of ``scenes int64 [M]`` led to: frames with ``tokens int64 [M, L]``."""

@@ -52,6 +52,7 @@ class Histories:
         """``float32 [N, A]``, the newest action; zero at an episode's first step."""
         return self._actions[:, -1]
 
-    def actions_with(self, action: Tensor) -> Tensor:
-        """Return the history ``float32 [N, n_obs, A]`` that ends with ``action [N, A]``, which is about to be taken."""
-        return torch.cat([self._actions[:, 1:], action[:, None]], dim=1)[:, :: self._stride]
+    @property
+    def actions(self) -> Tensor:
+        """``float32 [N, n_obs, A]``, ending with the newest action; zeros stand for those before an episode's first."""
+        return self._actions[:, :: self._stride]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -31,11 +32,13 @@ class _Recording:
     action: list[np.ndarray] = field(default_factory=list)
     reward: list[float] = field(default_factory=list)
     visited: set[int] = field(default_factory=set)
+    end: dict[str, Any] | None = None
+    """How it ended, once it has."""
 
-    def finish(self, *, terminated: bool, truncated: bool, info: dict[str, float]) -> TokenizedEpisode:
+    def finish(self) -> TokenizedEpisode:
         """Return the whole episode."""
         arrays = (np.stack(self.image), np.stack(self.state), np.stack(self.action), np.float32(self.reward))
-        episode = Episode(self.request, *arrays, terminated=terminated, truncated=truncated, info=info)
+        episode = Episode(self.request, *arrays, **self.end)
         return TokenizedEpisode(episode, np.stack(self.tokens).astype(np.int16), frozenset(self.visited))
 
 
@@ -51,17 +54,41 @@ class Outcome:
     """``bool [N]``."""
     truncated: torch.Tensor
     """``bool [N]``."""
+    ended: list[int]
+    """Scenes whose episode of the queue ended in this step."""
+
+
+@dataclass
+class Sight:
+    """What all scenes looked like after each of the last ``T`` steps."""
+
+    window: WorldModelInputs
+    """``T`` steps of ``N`` streams; its ``action_history`` is empty (zero)."""
+    action_history: torch.Tensor
+    """``float32 [N, n_obs, A]``: actions up to the one that led to the last frames."""
     tokens: torch.Tensor
-    """``int64 [N, L]``: the predicted camera's frames after the step, also those that end an episode."""
+    """``int64 [N, L]``: the predicted camera's last frames, also those that end an episode."""
     finished: dict[int, TokenizedEpisode]
-    """Episodes that ended in this step, by scene."""
+    """Episodes that ended, by scene."""
+
+
+@dataclass
+class _Unseen:
+    """A step that no :class:`Sight` has shown yet."""
+
+    action: torch.Tensor
+    image: np.ndarray
+    state: np.ndarray
+    played: np.ndarray
+    """Scenes that played an episode of the queue, ``int64 [M]``."""
 
 
 class EpisodeStreams:
     """Plays a queue of episodes in ``N`` scenes.
 
-    After :meth:`step`, :meth:`inputs` shows what the step led to, the last frames of ended episodes included; then
-    :meth:`refill` starts the next episodes in the scenes where some ended.
+    After one or several calls of :meth:`step`, :meth:`look` shows what these led to, the last frames of ended episodes
+    included; then :meth:`refill` starts the next episodes in the scenes where some ended. Frames are encoded when they
+    are looked at, all at once, which costs a fraction of encoding them step by step.
 
     Attributes:
         active: ``bool [N]`` numpy array: which scenes play an episode of the queue.
@@ -88,6 +115,7 @@ class EpisodeStreams:
         self._queue: Iterator[EpisodeRequest] = iter(())
         self._recordings: list[_Recording | None] = [None] * env.num_envs
         self._observation: dict[str, np.ndarray] = {}
+        self._unseen: list[_Unseen] = []
         self.active = np.zeros(env.num_envs, np.bool_)
         self.waited = 0.0
         """Seconds spent waiting for the scenes so far."""
@@ -100,6 +128,7 @@ class EpisodeStreams:
     def begin(self, requests: Iterable[EpisodeRequest]) -> None:
         """Start the first episodes of ``requests``; an earlier queue is forgotten."""
         self._queue = iter(requests)
+        self._unseen.clear()
         self.active[:] = False
         self._fill(np.arange(len(self.active)))
 
@@ -108,8 +137,14 @@ class EpisodeStreams:
 
         At the end of the queue a scene without an episode plays its last one again, unrecorded: all scenes are stepped
         together.
+
+        Raises:
+            RuntimeError: an episode ended, and nobody has looked at it.
         """
-        return self._fill(np.flatnonzero(self._env.finished))
+        waiting = np.flatnonzero(self._env.finished)
+        if any(np.isin(waiting, one.played).any() for one in self._unseen):
+            raise RuntimeError("episodes can be started only after look() has shown how those before them ended")
+        return self._fill(waiting)
 
     def _fill(self, waiting: np.ndarray) -> np.ndarray:
         following = {scene: request for scene in waiting if (request := next(self._queue, None)) is not None}
@@ -136,50 +171,68 @@ class EpisodeStreams:
                 self._recordings[scene] = _Recording(following[scene], *start)
 
     def inputs(self) -> WorldModelInputs:
-        """Return what all scenes look like now, as a window of one step; its ``action_history`` is empty (zero)."""
+        """Return what all scenes look like, as a window of one step; its ``action_history`` is empty (zero).
+
+        Steps that nobody has looked at do not count.
+        """
+        return self._window(self._observation["image"].copy(), self._observation["state"].copy())
+
+    def _window(self, image: np.ndarray, state: np.ndarray) -> WorldModelInputs:
         history = self._histories
         return WorldModelInputs(
-            image=torch.from_numpy(self._observation["image"].copy())[:, None],
-            state=torch.from_numpy(self._observation["state"].copy())[:, None],
+            image=torch.from_numpy(image)[:, None],
+            state=torch.from_numpy(state)[:, None],
             prev_action=history.prev_action[:, None],
-            action_history=torch.zeros_like(history.actions_with(history.prev_action))[:, None],
+            action_history=torch.zeros_like(history.actions)[:, None],
             token_history=history.tokens[:, None],
             is_first=history.is_first[:, None],
         )
-
-    def actions_with(self, action: torch.Tensor) -> torch.Tensor:
-        """Return the action histories ``float32 [N, n_obs, A]`` that end with ``action [N, A]``."""
-        return self._histories.actions_with(action)
 
     def step(self, action: torch.Tensor) -> Outcome:
         """Step all scenes by ``action float32 [N, A]`` in [-1, 1]."""
         given, asked = action.numpy(), time.perf_counter()
         self._observation, reward, terminated, truncated, infos = self._env.step(given)
         self.waited += time.perf_counter() - asked
-        tokens = self._encode(self._observation["image"][:, self._camera])
-        self._histories.append(action, torch.from_numpy(tokens).long())
-        finished = {}
-        for scene in np.flatnonzero(self.active):
-            self._record(scene, given[scene], float(reward[scene]), tokens[scene])
+        image, state = (self._observation[name].copy() for name in ("image", "state"))
+        played, ended = np.flatnonzero(self.active), []
+        self._unseen.append(_Unseen(action.clone(), image, state, played))
+        for scene in played.tolist():
+            recording = self._recordings[scene]
+            recording.action.append(given[scene].copy())
+            recording.reward.append(float(reward[scene]))
+            recording.image.append(image[scene])
+            recording.state.append(state[scene])
             if "ee_voxel" in infos:
                 places = infos["ee_voxel"][scene]
-                self._recordings[scene].visited.update(places[np.isfinite(places)].astype(int).tolist())
+                recording.visited.update(places[np.isfinite(places)].astype(int).tolist())
             if terminated[scene] or truncated[scene]:
                 info = {name: float(values[scene]) for name, values in infos.items() if _is_number(values)}
-                ends = {"terminated": bool(terminated[scene]), "truncated": bool(truncated[scene])}
-                finished[int(scene)] = self._recordings[scene].finish(**ends, info=info)
+                recording.end = {
+                    "terminated": bool(terminated[scene]),
+                    "truncated": bool(truncated[scene]),
+                    "info": info,
+                }
                 self.active[scene] = False
+                ended.append(scene)
         success = np.nan_to_num(infos.get("success", np.zeros(len(given)))) > 0
-        columns = (np.float32(reward), success, terminated, truncated, tokens.astype(np.int64))
-        return Outcome(*map(torch.from_numpy, columns), finished)
+        return Outcome(*map(torch.from_numpy, (np.float32(reward), success, terminated, truncated)), ended)
 
-    def _record(self, scene: int, action: np.ndarray, reward: float, tokens: np.ndarray) -> None:
-        recording = self._recordings[scene]
-        recording.action.append(action.copy())
-        recording.reward.append(reward)
-        recording.image.append(self._observation["image"][scene].copy())
-        recording.state.append(self._observation["state"][scene].copy())
-        recording.tokens.append(tokens)
+    def look(self) -> Sight:
+        """Show what the steps since the last look led to; there must be one at least."""
+        frames = np.stack([one.image[:, self._camera] for one in self._unseen])
+        codes = self._encode(frames.reshape(-1, *frames.shape[2:]))
+        codes = codes.reshape(*frames.shape[:2], -1)
+        windows = []
+        for one, code in zip(self._unseen, codes, strict=True):
+            self._histories.append(one.action, torch.from_numpy(code).long())
+            windows.append(self._window(one.image, one.state))
+            for scene in one.played:
+                self._recordings[scene].tokens.append(code[scene])
+        played = {scene for one in self._unseen for scene in one.played.tolist()}
+        finished = {n: self._recordings[n].finish() for n in sorted(played) if self._recordings[n].end is not None}
+        self._unseen.clear()
+        window, tokens = WorldModelInputs.joined(windows), torch.from_numpy(codes[-1].astype(np.int64))
+        return Sight(window, self._histories.actions.clone(), tokens, finished)
 
 
 def _is_number(values: object) -> bool:
