@@ -76,7 +76,7 @@ def test_help_names_every_group_option_command_and_exit_code(capsys: pytest.Capt
 
 def test_the_exit_codes_of_the_help_are_those_of_the_errors() -> None:
     kinds = errors.F1RLError.__subclasses__()
-    assert {0, *(kind.exit_code for kind in kinds)} == {code for code, _ in cli.EXIT_CODES}
+    assert {0, 1, *(kind.exit_code for kind in kinds)} == {code for code, _ in cli.EXIT_CODES}
 
 
 @pytest.mark.parametrize("example", [line for line, _ in cli.EXAMPLES])

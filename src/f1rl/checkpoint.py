@@ -116,19 +116,17 @@ def load_checkpoint(path: Path) -> Checkpoint:
     list_checkpoints(path.parent)  # puts a checkpoint back whose replacement was killed halfway
     if not path.is_dir():
         there = ", ".join(p.name for p in list_checkpoints(path.parent)) if path.parent.is_dir() else ""
-        raise CheckpointError(f"no checkpoint at {path}. Beside it: {there or 'none'}. Give one of them: resume=PATH")
+        raise CheckpointError(f"no checkpoint at {path}. Beside it: {there or 'none'}. Name one of them")
     parts = [_load(path / name) for name in _FILES]
     if not isinstance(parts[1], dict) or parts[1].pop("format", None) != FORMAT:
-        raise CheckpointError(
-            f"{path} is not a checkpoint of this program (format {FORMAT}). Give another: resume=PATH"
-        )
+        raise CheckpointError(f"{path} is not a checkpoint of this program (format {FORMAT}). Name another")
     if not all(isinstance(part, dict) for part in parts):
-        raise CheckpointError(f"{path} does not hold what its file names say. Give another: resume=PATH")
+        raise CheckpointError(f"{path} does not hold what its file names say. Name another")
     return Checkpoint(*parts)
 
 
 def _load(path: Path) -> Any:
-    remedy = "Resume from another checkpoint of the run (resume=PATH), or delete this directory and use resume=auto"
+    remedy = "Name another checkpoint of the run; or delete this directory, and resume=auto finds the one before it"
     if not path.is_file():
         raise CheckpointError(f"{path.parent} is not a whole checkpoint: {path.name} is missing. {remedy}")
     try:

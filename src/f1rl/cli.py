@@ -82,6 +82,7 @@ EXAMPLES = (
 
 EXIT_CODES = (
     (0, "done"),
+    (1, "a fault of the program; the traceback is printed"),
     (2, "the command line cannot be understood"),
     (3, "the configuration is wrong, or contradicts what is on disk"),
     (4, "the environment, the renderer or the machine failed"),

@@ -54,7 +54,7 @@ def test_a_missing_package(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> 
     with caplog.at_level(logging.WARNING):
         (fallback,) = show(tmp_path / "run", "offline")
     assert fallback["what"] == "wandb"
-    assert "pip install 'f1rl[wandb]'" in fallback["reason"]
+    assert "pip install -e '.[wandb]'" in fallback["reason"]
     assert len(caplog.records) == 1
 
 

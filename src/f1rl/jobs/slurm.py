@@ -20,7 +20,7 @@ try:
     from submitit import SlurmExecutor
     from submitit.core.utils import FailedJobError, FailedSubmissionError
 except ImportError as missing:
-    raise EnvironmentFailure(f"submitting to SLURM needs submitit ({missing}): pip install 'f1rl[slurm]'") from missing
+    raise EnvironmentFailure(f"submitting to SLURM needs submitit ({missing}): pip install -e '.[slurm]'") from missing
 
 _OUTER = ("SLURM_", "SBATCH_", "SRUN_", "SUBMITIT_")
 """Variables of a job that submits another: sbatch would take them for its own options."""

@@ -17,19 +17,14 @@ from f1rl.checkpoint import Checkpoint, list_checkpoints, load_checkpoint, set_a
 from f1rl.errors import ConfigError
 from f1rl.pipeline import membership
 from f1rl.ranks import Ranks
-from f1rl.records.differences import differences, table
+from f1rl.records.differences import INCIDENTAL, differences, is_among, table
 from f1rl.records.files import disk_error
 from f1rl.records.process import this_process
 from f1rl.records.run_file import RunFile, git_state, versions
 
-# Keys that may differ between a checkpoint and the run that goes on from it: they change what is written and how fast
-# the data comes, not what is learned.
+# Keys that may differ between a checkpoint and the run that goes on from it.
 _FREE = (
-    "name", "tags", "output_dir", "resume", "overwrite", "launcher", "logger", "logging", "rollout",
-    "trainer.cpu_threads", "trainer.detect_anomaly", "trainer.profiler",
-    "phase.num_episodes", "phase.save_every", "phase.keep_checkpoints", "phase.log_every",
-    "phase.sample_every", "phase.video_every", "phase.val_every", "phase.tokenizer.cache_dir",
-    "model.activation_checkpointing", "model.prefix_cache", "model.compile",
+    *INCIDENTAL, "rollout", "phase.num_episodes",
     "model.weights.source",  # adapters know the weights that they belong to
 )  # fmt: skip
 # Among them, keys that decide which episodes are trained on. Datasets may move: their contents are compared instead.
@@ -205,9 +200,7 @@ def _refuse(path: Path) -> None:
 
 def _check_same(saved: dict[str, Any], config: dict[str, Any], origin: Path) -> None:
     differing = {
-        key: values
-        for key, values in differences(saved, config).items()
-        if key in _BOUND or not any(key == free or key.startswith(f"{free}.") for free in _FREE)
+        key: values for key, values in differences(saved, config).items() if key in _BOUND or not is_among(key, _FREE)
     }
     if differing:
         raise ConfigError(

@@ -176,7 +176,7 @@ def _quantise(model: nn.Module, but: Collection[str]) -> None:
     """
     if importlib.util.find_spec("bitsandbytes") is None:
         raise ConfigError(
-            "model.lora.load_in_4bit=true needs the package bitsandbytes: pip install 'f1rl[qlora]', or set it to false"
+            "model.lora.load_in_4bit=true needs the package bitsandbytes: pip install -e '.[qlora]', or set it to false"
         )
     import bitsandbytes
 

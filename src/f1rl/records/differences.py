@@ -5,6 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+INCIDENTAL = (
+    "name", "tags", "output_dir", "resume", "overwrite", "launcher", "logger", "logging",
+    "rollout.record", "rollout.num_workers", "rollout.slots_per_worker", "rollout.start_timeout",
+    "rollout.step_timeout", "rollout.max_restarts",
+    "trainer.cpu_threads", "trainer.detect_anomaly", "trainer.profiler",
+    "phase.save_every", "phase.keep_checkpoints", "phase.log_every", "phase.sample_every", "phase.video_every",
+    "phase.val_every", "phase.tokenizer.cache_dir",
+    "model.activation_checkpointing", "model.prefix_cache", "model.compile",
+)  # fmt: skip
+"""Keys and sections that change what is written and how fast a run is, not what is learned."""
+
+
+def is_among(key: str, names: tuple[str, ...]) -> bool:
+    """Return whether a dotted key is one of ``names``, or lies in a section that is."""
+    return any(key == name or key.startswith(f"{name}.") for name in names)
+
 
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Return nested mappings as one with dotted keys; tuples become lists, as JSON has them."""

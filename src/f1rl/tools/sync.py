@@ -57,7 +57,7 @@ def _check_server() -> None:
     try:
         reason = why_not_online()
     except ModuleNotFoundError as error:
-        raise ConfigError(f"{error}; pip install 'f1rl[wandb]' installs it") from error
+        raise ConfigError(f"{error}; pip install -e '.[wandb]' installs it") from error
     if reason:
         raise EnvironmentFailure(f"nothing was uploaded, and nothing is lost: {reason}")
 

@@ -54,7 +54,7 @@ def main(words: Sequence[str]) -> None:
 
         follow(wandb, options.run, SegmentNews(options.run, options.segment, options.since), ended, report)
     except ModuleNotFoundError as error:
-        report(f"nothing is shown: {error}; pip install 'f1rl[wandb]' installs it")
+        report(f"nothing is shown: {error}; pip install -e '.[wandb]' installs it")
     except Exception as error:  # a view of the records; they are elsewhere
         traceback.print_exc()
         report(f"nothing more is shown: {type(error).__name__}: {error}")

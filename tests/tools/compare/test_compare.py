@@ -50,6 +50,21 @@ def test_seeds_are_taken_together_and_ranked(sweep: Path) -> None:
     assert (comparison.quantity, comparison.goal, comparison.clock) == ("loss", "min", "env_step")
 
 
+def test_what_is_learned_from_sets_runs_apart_and_how_fast_does_not(tmp_path: Path) -> None:
+    changes = {
+        "here": "",
+        "on_a_cluster": "launcher:\n  partition: gpu\nrollout:\n  num_workers: 4\nmodel:\n  compile: true\n",
+        "recorded": "rollout:\n  datasets: [data/a]\n",
+    }
+    for name, lines in changes.items():
+        make_run(tmp_path / name, id=name).close()
+        file = tmp_path / name / "config.yaml"
+        file.write_text(file.read_text() + lines)
+    comparison = compare(load([tmp_path]))
+    assert sorted(len(group.results) for group in comparison.groups) == [1, 2]
+    assert list(comparison.differences) == ["rollout.datasets"]
+
+
 def test_the_tables_of_the_terminal(
     sweep: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -132,4 +132,4 @@ def test_a_package_that_is_missing_is_named(
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     monkeypatch.delitem(sys.modules, "f1rl.tools.monitor.web.server", raising=False)
     assert cli.main(["monitor", str(run), "--web"]) == 2
-    assert "--web needs uvicorn: pip install 'f1rl[web]'" in capsys.readouterr().err
+    assert "--web needs uvicorn: pip install -e '.[web]'" in capsys.readouterr().err

@@ -12,18 +12,13 @@ from typing import Any, Literal
 import numpy as np
 
 from f1rl.errors import ConfigError, UsageError
+from f1rl.records.differences import INCIDENTAL, is_among
 from f1rl.records.metrics import CLOCKS, Curve, best_result, panels, points, quantity, shared_clocks
 from f1rl.records.reader import RunRecords, find_runs
 from f1rl.records.statistics import mean_interval
 from f1rl.tools.words import flatten, number, value_text
 
-# What may differ between runs that are taken for seeds of one configuration: it changes what is written and how fast
-# data comes, not what is learned.
-_INCIDENTAL = (
-    "seed", "name", "tags", "output_dir", "resume", "overwrite", "logger", "logging", "rollout", "trainer.cpu_threads",
-    "trainer.detect_anomaly", "trainer.profiler", "phase.save_every", "phase.keep_checkpoints", "phase.log_every",
-    "phase.sample_every", "phase.video_every", "phase.tokenizer.cache_dir",
-)  # fmt: skip
+_SAME = ("seed", *INCIDENTAL)  # what may differ between runs that are taken for seeds of one configuration
 _SHORT = 3  # differing keys that a label can hold
 
 
@@ -175,11 +170,7 @@ def _ranked_by(runs: Sequence[RunRecords], metric: str | None) -> tuple[str, Lit
 
 
 def _result(run: RunRecords, ranked_by: str, goal: str, clock: str | None) -> Result:
-    settings = {
-        key: value_text(value)
-        for key, value in flatten(run.config).items()
-        if not any(key == name or key.startswith(f"{name}.") for name in _INCIDENTAL)
-    }
+    settings = {key: value_text(value) for key, value in flatten(run.config).items() if not is_among(key, _SAME)}
     curve = validation_curve(run, ranked_by)
     x, y = points(run, curve, clock) if curve else (np.empty(0), np.empty(0))
     if not len(y):

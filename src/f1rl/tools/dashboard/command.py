@@ -75,7 +75,7 @@ def _packages() -> ModuleType:
     try:
         from f1rl.tools.dashboard import workspace
     except ModuleNotFoundError as error:
-        raise ConfigError(f"{error}; pip install 'f1rl[wandb]' installs it") from error
+        raise ConfigError(f"{error}; pip install -e '.[wandb]' installs it") from error
     return workspace
 
 

@@ -34,8 +34,11 @@ def doctor(words: Sequence[str]) -> int:
     """Show what works on this machine; return 0, or the exit code of a broken machine if the main job cannot run.
 
     Raises:
-        UsageError: if the words are anything but ``--json``.
+        UsageError: if the words are anything but ``--json`` or ``--help``.
     """
+    if {"-h", "--help"} & set(words):
+        print("usage: python -m f1rl doctor [--json]\n\nWhat works on this machine, and what to do about the rest.")
+        return 0
     unknown = [word for word in words if word != "--json"]
     if unknown:
         raise UsageError(f"{unknown[0]!r} means nothing to doctor, which takes --json or no word at all")

@@ -91,7 +91,7 @@ def ompl(deadline: float = 30.0) -> Result:
     missing = [name for name in names if _origin(name) is None]
     if missing:
         detail = f"{' and '.join(missing)} not installed; only control mode ee_pose plans"
-        return none("planner ompl", detail, "pip install 'f1rl[planner]'")
+        return none("planner ompl", detail, "pip install -e '.[planner]'")
     try:
         output_of([sys.executable, "-c", f"import {', '.join(names)}"], deadline)
     except CommandError as error:

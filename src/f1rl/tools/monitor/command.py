@@ -113,7 +113,7 @@ def _web(run: RunRecords, host: str, port: int, refresh: float) -> None:
     try:
         from f1rl.tools.monitor.web.server import serve
     except ModuleNotFoundError as error:
-        raise UsageError(f"--web needs {error.name}: pip install 'f1rl[web]'") from error
+        raise UsageError(f"--web needs {error.name}: pip install -e '.[web]'") from error
     serve(run, host, port, refresh)
 
 

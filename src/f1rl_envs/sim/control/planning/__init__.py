@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from f1rl_envs.sim.embodiments import Arm, Embodiment
 
 _NEEDED = {
-    "ompl": (("ompl", "toppra", "fcl"), "pip install 'f1rl[planner]'"),
+    "ompl": (("ompl", "toppra", "fcl"), "pip install -e '.[planner]'"),
     "curobo": (
         ("curobo",),
         "an NVIDIA GPU and cuRobo 0.8 from its repository: git clone https://github.com/NVlabs/curobo && "
