@@ -279,7 +279,7 @@ def _explain(error: BaseException, code: int, argv: Sequence[str]) -> int:
     if {"logging=debug", "logging.console_level=DEBUG"} & set(argv):
         traceback.print_exception(error)
     why = str(error) or "interrupted"
+    print(f"f1rl: {why}", file=sys.stderr)
     if not isinstance(error, RankLost):  # it does not know why; the rank that was lost does
         note_outcome(code, why)
-    print(f"f1rl: {why}", file=sys.stderr)
     return code

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -71,6 +72,17 @@ def test_a_dataset_is_continued_and_leaves_out_what_it_has(tmp_path: Path, image
         assert a == b
     for got, expected in zip(read_all(tmp_path / "twice"), COLLECTED, strict=True):
         assert same(got, expected, exact_pictures=images == "png")
+
+
+def test_what_a_policy_does_from_the_same_start_is_kept_and_a_replay_is_not(tmp_path: Path) -> None:
+    first = COLLECTED[0]
+    group = [replace(first, action=first.action * share) for share in (1.0, 0.5, 0.25)]
+    record(tmp_path, group)
+    writer = DatasetWriter(tmp_path, meaning(), "png")
+    assert [writer.add(episode) for episode in (*group, replace(first, action=-first.action))] == [False] * 3 + [True]
+    writer.close()
+    for got, expected in zip(read_all(tmp_path), [*group, replace(first, action=-first.action)], strict=True):
+        assert same(got, expected)
 
 
 def test_a_second_writer_is_refused_while_the_first_one_works(tmp_path: Path) -> None:

@@ -87,6 +87,7 @@ def test_an_outer_jobs_variables_are_hidden_from_sbatch(monkeypatch: pytest.Monk
     ("srun", "noted", "restarts", "code", "said"),
     [
         (0, "", 0, 0, ""),
+        (0, "4 0", 0, 0, ""),  # a rank failed to say that it ended well; srun knows better
         (3, "3 0", 0, 3, ""),
         (130, "130 0", 0, -2, ""),
         (143, "75 1", 0, 75, "made room, with its state saved; it is queued again requeue 7"),

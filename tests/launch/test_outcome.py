@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -42,6 +44,20 @@ def test_whatever_an_error_says_can_be_noted(file: Path, why: str) -> None:
     noted = read_outcome(file)
     assert (noted.code, noted.rank) == (1, 0)
     assert noted.why == why.replace("\ud800", "?")
+
+
+def test_a_full_disk_hides_no_reason(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A child may write no file of any length; what it says and its exit code are what counts then."""
+    program = (
+        "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0));"
+        "from f1rl.cli import main; sys.exit(main(['phase.lr=1']))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 3, done.stderr
+    assert "phase.lr is not a key of phase" in done.stderr
+    assert read_outcome(file) is None
+    assert list(file.parent.iterdir()) == []  # another rank may still say why
 
 
 def test_nobody_may_want_to_know(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

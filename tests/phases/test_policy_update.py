@@ -43,7 +43,7 @@ def episode(index: int, length: int, seed: int, terminated: bool = False) -> Tok
 
 def rollout_of(explorer: Explorer, lengths: tuple[int, ...], seeds: tuple[int, ...], ends: tuple[bool, ...]) -> Rollout:
     """Play episodes of these lengths; the only term is the first entry of the action, and the last value is 5."""
-    recorder = RolloutRecorder(len(lengths))
+    recorder = RolloutRecorder(len(lengths), learned_from=True)
     for step in range(max(lengths)):
         scenes = torch.tensor([i for i, length in enumerate(lengths) if step < length])
         seen = situations(len(scenes))

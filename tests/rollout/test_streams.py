@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from env_configs import toy
+from f1rl.errors import EnvironmentFailure
 from f1rl.models.interface import WorldModelInputs
 from f1rl.rollout.batch import WindowBatch
 from f1rl.rollout.histories import Histories
@@ -130,6 +131,25 @@ def test_an_episode_does_not_depend_on_its_scene_or_its_neighbours(streams) -> N
     alone, *_ = play(streams, requests(2))
     again, *_ = play(streams, requests(2, 7))
     assert np.array_equal(alone[2].episode.image, again[2].episode.image)
+
+
+def test_a_scene_that_cannot_be_brought_back_ends_the_rollout(streams, env, monkeypatch) -> None:
+    """The made-up transition of a lost scene is never shown, recorded or paid for."""
+    streams.begin(requests(20, 21))  # the third scene is idle
+    step = env.step
+
+    def losing(scene):
+        def stepped(actions):
+            *rest, infos = step(actions)
+            return *rest, {**infos, "lost": np.arange(3) == scene}
+
+        return stepped
+
+    monkeypatch.setattr(env, "step", losing(2))
+    streams.step(torch.zeros(3, 32))
+    monkeypatch.setattr(env, "step", losing(1))
+    with pytest.raises(EnvironmentFailure, match=r"simulated episode 21 died.*resume=auto"):
+        streams.step(torch.zeros(3, 32))
 
 
 def test_looking_seldom_shows_the_same(streams) -> None:

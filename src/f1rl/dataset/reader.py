@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,15 @@ class EpisodeDataset:
             truncated=bool(columns["next.truncated"][-2]),
             info=place.info,
         )
+
+    def actions(self) -> Iterator[tuple[EpisodePlace, np.ndarray]]:
+        """Yield each episode's place and its actions ``float32 [N, real entries]``, without reading its pictures."""
+        for path, episodes in groupby(self.episodes, key=lambda place: place.data):
+            with reading(path):
+                column = pq.read_table(path, columns=[layout.ACTION]).column(0)
+            everything = column.combine_chunks().flatten().to_numpy().reshape(len(column), -1)
+            for place in episodes:
+                yield place, everything[place.first_row : place.first_row + place.length]
 
     def _pictures(self, place: EpisodePlace, camera: str, rows: pa.Table) -> np.ndarray:
         """Return ``uint8 [N + 1, 3, H, W]``."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import io
 import json
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,14 @@ EPISODES_PER_FILE = 256
 """Length at which the next list of episodes is begun."""
 
 
+_Identity = tuple[int, int, bytes]
+
+
+def _identity(seed: int, scene_seed: int, action: np.ndarray) -> _Identity:
+    """Return what tells episodes apart: their seeds and what was done, ``float32 [N, real entries]``."""
+    return seed, scene_seed, blake2b(np.ascontiguousarray(action).tobytes(), digest_size=16).digest()
+
+
 class DatasetWriter:
     """One writer of one dataset; a dataset that exists is continued."""
 
@@ -53,7 +62,7 @@ class DatasetWriter:
         self._frames = 0
         self._error: BaseException | None = None
         self._statistics: dict[str, Statistics] | None = None
-        self._known: set[tuple[int, int]] = set()
+        self._known: set[_Identity] = set()
         self._features = layout.features(meaning, images)
         self._schema = layout.arrow_schema(self._features)
         pictures = [name for name, feature in self._features.items() if feature["dtype"] == "image"]
@@ -70,7 +79,9 @@ class DatasetWriter:
             raise
 
     def add(self, episode: Episode) -> bool:
-        """Append ``episode`` and return whether it is new; one whose seeds are known is left out.
+        """Append ``episode`` and return whether it is new; one whose seeds and actions are known is left out.
+
+        Seeds alone do not tell: a policy may act in another way from the same start, as in the groups of GRPO.
 
         Raises:
             EnvironmentFailure: the disk refuses. All earlier episodes are intact; nothing more can be added by this
@@ -78,15 +89,16 @@ class DatasetWriter:
         """
         if self._error is not None:
             raise self._error
-        seeds = (episode.request.seed, episode.request.scene_seed)
-        if seeds in self._known:
+        action = episode.action[:, np.array(self._meaning.spec.action_mask)]
+        identity = _identity(episode.request.seed, episode.request.scene_seed, action)
+        if identity in self._known:
             return False
         try:
             self._append(episode)
         except BaseException as error:
             self._error = error
             raise
-        self._known.add(seeds)
+        self._known.add(identity)
         return True
 
     def _append(self, episode: Episode) -> None:
@@ -199,7 +211,7 @@ class DatasetWriter:
             )
         rows = read_episode_rows(self.root)
         self.num_episodes, self._frames = len(rows), rows[-1]["dataset_to_index"]
-        self._known = {(e.seed, e.scene_seed) for e in dataset.episodes}
+        self._known = {_identity(e.seed, e.scene_seed, action) for e, action in dataset.actions()}
         self._resume_data(rows)
         self._resume_list(rows)
         for one in read_statistics(self.root):

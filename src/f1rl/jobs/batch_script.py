@@ -36,12 +36,15 @@ def before(folder: Path, code: Path | None, setup: Sequence[str]) -> list[str]:
     """
     lines = [
         "unset RANK WORLD_SIZE LOCAL_RANK LOCAL_WORLD_SIZE GROUP_RANK MASTER_ADDR MASTER_PORT",
-        f"export {VARIABLE}={outcome_file(shlex.quote(str(folder)), _ID)}",
-        f'rm -f "${VARIABLE}"  # of this job\'s time before it was queued again',
     ]
     if code is not None:
         lines.append(f"export PYTHONPATH={shlex.quote(str(code))}${{PYTHONPATH:+:$PYTHONPATH}}")
-    return [*lines, *setup]
+    return [
+        *lines,
+        *setup,
+        f"export {VARIABLE}={outcome_file(shlex.quote(str(folder)), _ID)}",  # of the training processes alone
+        f'rm -f "${VARIABLE}"  # of this job\'s time before it was queued again',
+    ]
 
 
 def after(requeues: int) -> list[str]:
@@ -52,7 +55,7 @@ def after(requeues: int) -> list[str]:
     """
     return f"""\
 code=$?
-[ ! -s "${VARIABLE}" ] || read -r code _ <"${VARIABLE}"
+[ "$code" -eq 0 ] || [ ! -s "${VARIABLE}" ] || read -r code _ <"${VARIABLE}"
 end() {{  # a code above 128 stands for a signal: SLURM's accounts, which keep the rest of it only, are told the signal
     [ "$code" -le 128 ] || kill -"$((code - 128))" $$
     exit "$code"

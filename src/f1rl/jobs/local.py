@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -15,7 +16,7 @@ from f1rl.jobs.job import COMPLETED, Job, Outcome
 from f1rl.launch.devices import visible_devices
 from f1rl.launch.outcome import VARIABLE as OUTCOME
 from f1rl.launch.outcome import read_outcome
-from f1rl.launch.signals import forward_signals
+from f1rl.launch.signals import forward_signals, stopped_by
 
 _POLL = 0.1
 _STATES = {0: COMPLETED, Interrupted.exit_code: "CANCELLED", Preempted.exit_code: "PREEMPTED"}
@@ -36,22 +37,30 @@ class _Slot:
 def run_locally(jobs: Sequence[Job], at_once: int, folder: Path) -> Iterator[Outcome]:
     """Run ``jobs``, ``at_once`` at the same time, and yield the outcome of each when it has ended.
 
-    After a Ctrl-C, or when a job was told to stop, no further job is started; those that run save their state.
+    After a signal, or when a job was told to stop, no further job is started; those that run save their state.
 
     Args:
         jobs: to be run, in this order.
         at_once: 1 lets the job use the terminal; with more, each writes ``NAME.log`` into ``folder``.
         folder: receives the configurations, too.
+
+    Raises:
+        Interrupted: a signal came; every job that was begun has ended.
+        Preempted: likewise, by a scheduler's warning.
     """
     waiting = list(jobs)
     slots = [_Slot(environment) for environment in _environments(min(at_once, len(jobs)))]
     processes: list[subprocess.Popen[bytes]] = []
-    with forward_signals(processes):
+    with forward_signals(processes) as received:
         while waiting or processes:
             for slot in slots:
+                if received:
+                    waiting.clear()
                 if slot.process is None and waiting:
                     _start(slot, waiting.pop(0), folder, to_terminal=at_once == 1)
                     processes.append(slot.process)
+                    for number in received:  # came while the process was being started
+                        slot.process.send_signal(number)
                 elif slot.process is not None and slot.process.poll() is not None:
                     processes.remove(slot.process)
                     outcome = _finish(slot)
@@ -59,6 +68,9 @@ def run_locally(jobs: Sequence[Job], at_once: int, folder: Path) -> Iterator[Out
                         waiting.clear()
                     yield outcome
             time.sleep(_POLL)
+    if received:
+        where = "during the sweep; jobs that had begun have saved their state, the others were not begun"
+        raise stopped_by(signal.Signals(received[0]).name, where)
 
 
 def _environments(count: int) -> list[dict[str, str]]:

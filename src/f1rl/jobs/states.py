@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from collections.abc import Iterable
@@ -51,21 +52,32 @@ def ask(ids: Iterable[str]) -> dict[str, JobState]:
     heads = sorted({name.partition("_")[0] for name in wanted})
     table = _run(["sacct", "-X", "-n", "-P", "-o", "JobID,State,ExitCode,ElapsedRaw", "-j", ",".join(heads)])
     if table is not None:
-        found = dict(_from_accounts(line) for line in table.splitlines())
+        rows = [_from_accounts(line) for line in table.splitlines()]
     else:
         shown = [_run(["scontrol", "show", "job", "-o", head]) for head in heads]
         if all(text is None for text in shown):
             raise EnvironmentFailure("neither sacct nor scontrol answers; is SLURM running? See scontrol ping")
-        found = dict(_from_controller(line) for text in shown if text for line in text.splitlines() if line.strip())
-    return {name: state for name, state in found.items() if name in wanted}
+        rows = [_from_controller(line) for text in shown if text for line in text.splitlines() if line.strip()]
+    return {name: state for names, state in rows for name in _each(names) if name in wanted}
 
 
 def _run(command: list[str]) -> str | None:
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, check=False)
+        # SLURM shortens long lists of tasks unless it is told not to.
+        env = {**os.environ, "SLURM_BITSTR_LEN": "0"}
+        done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=_SECONDS, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout if done.returncode == 0 else None
+
+
+def _each(names: str) -> list[str]:
+    """Return the jobs of one row: SLURM shows tasks of an array that never started as one, ``12_[1-3,7%2]``."""
+    array, _, tasks = names.partition("_")
+    if not tasks or tasks.isdigit():
+        return [names]
+    spans = (span.split("-") for span in tasks.strip("[]").partition("%")[0].split(","))
+    return [f"{array}_{task}" for span in spans for task in range(int(span[0]), int(span[-1]) + 1)]
 
 
 def _from_accounts(line: str) -> tuple[str, JobState]:

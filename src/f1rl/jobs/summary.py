@@ -64,7 +64,7 @@ def _row(outcome: Outcome, swept: Sequence[str], folder: Path) -> list[str]:
         outcome.state,
         str(outcome.exit_code),
         f"{outcome.seconds:.0f}",
-        *(f"{results[name]:.6g}" if name in results else "" for name in _RESULTS),
+        *("" if results.get(name) is None else f"{results[name]:.6g}" for name in _RESULTS),
         _relative(job.run_dir, folder),
         _relative(outcome.log, folder) if outcome.log else "",
         outcome.id,

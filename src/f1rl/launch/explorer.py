@@ -37,7 +37,7 @@ from f1rl.rollout.replay import ReplayBuffer, ReplayMix
 from f1rl.rollout.stream import BatchRing, WindowShape
 from f1rl.rollout.streams import EpisodeStreams
 from f1rl_envs.vector.interface import VectorEnv
-from f1rl_envs.vector.make import make_vector, why_not_batched
+from f1rl_envs.vector.make import make_vector
 
 
 def open_parents(cfg: Config, config: dict[str, Any], *, resumed: bool) -> list[Parent]:
@@ -195,6 +195,7 @@ def start_scenes(cfg: Config, env: dict[str, Any], log_dir: Path) -> list[Vector
                     env,
                     size,
                     workers,
+                    form="process",  # also beside a GPU: the batched form has no measures, and one scene seed for all
                     start_timeout=rollout.start_timeout,
                     step_timeout=rollout.step_timeout,
                     max_restarts=rollout.max_restarts,
@@ -226,13 +227,12 @@ def explorer_plan(cfg: Config) -> ExplorerPlan:
 def scene_groups(cfg: Config) -> tuple[list[int], int]:
     """Return the sizes of the groups of scenes that are played at the same time, and the worker processes of each.
 
-    There are two groups: one is simulated while the policy chooses for the other. One suffices where all scenes are
-    simulated as one batch, or where one worker was asked for. The number of cores has no say in it, because each group
-    has noise of its own: a run is the same on a larger machine.
+    There are two groups: one is simulated while the policy chooses for the other. One suffices where one worker was
+    asked for. The number of cores has no say in it, because each group has noise of its own: a run is the same on a
+    larger machine.
     """
     scenes, wanted = cfg.phase.batch_size, cfg.rollout.num_workers
-    alone = wanted == 1 or scenes == 1 or why_not_batched(env_config(cfg)) is None
-    if alone:
+    if wanted == 1 or scenes == 1:
         return [scenes], 1
     # The policy waits for whatever it does not compute, so there is a worker for every core.
     workers = share_cores(cfg)[0] + 1 if wanted == "auto" else wanted

@@ -7,6 +7,7 @@ started them sees the largest of many codes.
 from __future__ import annotations
 
 import os
+import socket
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,19 +34,25 @@ def note_outcome(code: int, why: str) -> None:
     """Note that this process ends with ``code``, and why, unless another has noted something before.
 
     The file's first line is code and rank, so that a shell can read it too; the second is the first line of ``why``.
+    It appears whole or not at all; where it cannot be written (the disk may be full), exit codes have to do.
     """
     path = os.environ.get(VARIABLE)
     if not path:
         return
     rank = next((os.environ[name] for name in _RANK if os.environ.get(name, "").isdigit()), "0")
-    with suppress(FileExistsError), Path(path).open("x", encoding="utf-8", errors="replace") as file:
-        file.write(f"{code} {rank}\n{why.partition(chr(10))[0]}\n")
+    text = f"{code} {rank}\n{why.partition(chr(10))[0]}\n"
+    own = Path(f"{path}.{socket.gethostname()}.{os.getpid()}")
+    with suppress(OSError):
+        own.write_text(text, encoding="utf-8", errors="replace")
+        os.link(own, path)  # fails if there is one: the first that noted something is believed
+    with suppress(OSError):
+        own.unlink(missing_ok=True)
 
 
 def read_outcome(path: Path) -> Noted | None:
     """Return what is noted in ``path``; None if every process ended well, or without a word."""
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    if not lines:
+    if not path.exists():
         return None
-    code, rank = lines[0].split()
-    return Noted(int(code), int(rank), "".join(lines[1:]))
+    first, _, why = path.read_text(encoding="utf-8").partition("\n")
+    code, rank = first.split()
+    return Noted(int(code), int(rank), why.rstrip("\n"))

@@ -70,19 +70,24 @@ class StopSignal:
 
 
 @contextmanager
-def forward_signals(processes: Sequence[subprocess.Popen[bytes]]) -> Iterator[None]:
-    """Pass signals on to ``processes``, which may change meanwhile; a terminal's Ctrl-C reaches them by itself."""
+def forward_signals(processes: Sequence[subprocess.Popen[bytes]]) -> Iterator[list[int]]:
+    """Pass signals on to ``processes``, which may change meanwhile; a terminal's Ctrl-C reaches them by itself.
+
+    Yields:
+        The signals that came so far, for whoever starts more processes.
+    """
+    received: list[int] = []
 
     def forward(number: int, frame: FrameType | None) -> None:
-        for process in processes:
-            process.send_signal(number)
+        received.append(number)
+        if number != signal.SIGINT:
+            for process in processes:
+                process.send_signal(number)
 
-    before = {
-        number: signal.signal(number, signal.SIG_IGN if number == signal.SIGINT else forward)
-        for number in (*STOPPING, *PREEMPTING)
-    }
+    # A handler, and not SIG_IGN for Ctrl-C: processes started meanwhile would inherit that they ignore it.
+    before = {number: signal.signal(number, forward) for number in (*STOPPING, *PREEMPTING)}
     try:
-        yield
+        yield received
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

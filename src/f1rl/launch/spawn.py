@@ -50,7 +50,7 @@ def run_ranks(cfg: Config, size: int) -> None:
         with forward_signals(ranks):
             failed = _wait(ranks)
         noted = read_outcome(outcome)
-    if noted:
+    if failed and noted:
         raise ProcessFailed(f"rank {noted.rank} ended with exit code {noted.code}: {noted.why}", noted.code)
     if failed:
         raise ProcessFailed(f"a training process ended with exit code {failed}, without a word", failed)

@@ -77,7 +77,10 @@ def _tokenizer_rules(config: ModelConfig) -> _Rules:
             any(width % vq.norm_groups for width in vq.widths),
             f"model.tokenizer.norm_groups is {vq.norm_groups}, it must divide model.tokenizer.widths {list(vq.widths)}",
         ),
-        (vq.codebook_size < 2, f"model.tokenizer.codebook_size is {vq.codebook_size}, it must be at least 2"),
+        (
+            not 2 <= vq.codebook_size <= 2**15,
+            f"model.tokenizer.codebook_size is {vq.codebook_size}, it must lie in [2, {2**15}]: tokens are int16",
+        ),
         (
             not 0.0 <= vq.phi_ratio <= 1.0,
             f"model.tokenizer.phi_ratio is {vq.phi_ratio}, it must lie in [0, 1]",

@@ -20,7 +20,7 @@ class Rollout:
     """``E`` whole episodes of up to ``D`` decisions, and what was known when each of the ``M`` real ones was made."""
 
     situation: Situation
-    """Of the ``M`` decisions."""
+    """Of the ``M`` decisions; of none if nobody learns from the player."""
     stored: Tensor
     """``float32 [M, ...]``, see :attr:`f1rl.models.explorer.Decision.stored`."""
     log_prob: Tensor
@@ -115,8 +115,14 @@ class _Notes:
 class RolloutRecorder:
     """Collects decisions, rewards and episodes of ``N`` scenes while they are played."""
 
-    def __init__(self, num_scenes: int) -> None:
-        """Start with nothing."""
+    def __init__(self, num_scenes: int, *, learned_from: bool) -> None:
+        """Start with nothing.
+
+        Args:
+            num_scenes: ``N``.
+            learned_from: keep the situations of decisions, by far the largest part of a rollout.
+        """
+        self._learned_from = learned_from
         self._notes = [_Notes() for _ in range(num_scenes)]
         self._kept: list[tuple[Situation, Tensor, Tensor, Tensor]] = []
         self._count = 0
@@ -124,7 +130,8 @@ class RolloutRecorder:
 
     def decided(self, scenes: Tensor, situation: Situation, decision: Decision, value: Tensor) -> None:
         """Keep the decisions of the scenes ``int64 [M']``, with the values ``float32 [M']`` of their situations."""
-        self._kept.append((situation, decision.stored, decision.log_prob, value))
+        kept = situation if self._learned_from else situation[torch.arange(0)]
+        self._kept.append((kept, decision.stored, decision.log_prob, value))
         for scene in scenes.tolist():
             self._notes[scene].rows.append(self._count)
             self._notes[scene].steps.append(0.0)

@@ -63,7 +63,7 @@ class _Game:
         count, self._device = len(streams.active), next(world.parameters()).device
         self._player, self._streams, self._judge = player, streams, judge
         self._sign, self._origin = settings.memory_sign, origin(world.memory)
-        self.recorder = RolloutRecorder(count)
+        self.recorder = RolloutRecorder(count, learned_from=player.learns)
         self._chunk = torch.zeros(count, player.chunk, world.config.action_dim)
         self._place = torch.zeros(count, dtype=torch.int64)
         """``[N]``: which action of its chunk a scene carries out next."""

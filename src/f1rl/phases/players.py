@@ -19,6 +19,8 @@ class Player(Protocol):
     """``H``, actions of a decision."""
     executed: int
     """How many of them are carried out before the next decision."""
+    learns: bool
+    """Whether somebody learns from its decisions."""
 
     def begin(self, scene: int, request: EpisodeRequest) -> None:
         """Take note that ``scene`` begins an episode."""
@@ -35,6 +37,8 @@ class Player(Protocol):
 
 class ExplorerPlayer:
     """An explorer acts."""
+
+    learns = True
 
     def __init__(
         self, explorer: Explorer, generator: torch.Generator | None = None, *, deterministic: bool = False
@@ -65,6 +69,7 @@ class RandomPlayer:
     """The random actions that the teacher phase collects, for the same seeds the same ones."""
 
     chunk = executed = 1
+    learns = False
 
     def __init__(self, spec: EnvSpec) -> None:
         """Take what actions look like."""

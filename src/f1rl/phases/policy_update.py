@@ -85,7 +85,7 @@ def _group_advantage(rollout: Rollout, reward: Tensor, algorithm: Algorithm) -> 
         raise ValueError(
             f"{len(seeds)} episodes do not make groups of num_generations={size} that begin from the same seeds"
         )
-    discount = algorithm.gamma ** torch.arange(len(reward))[:, None]
+    discount = algorithm.gamma ** torch.arange(len(reward), device=reward.device)[:, None]
     returns = (discount * reward).sum(0)
     return group_advantages(returns.view(-1, size)).flatten().expand_as(reward)
 

@@ -7,13 +7,14 @@ numbers give the same episodes whoever plays them.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
 
+from f1rl.errors import EnvironmentFailure
 from f1rl.models.interface import WorldModelInputs
 from f1rl.rollout.histories import Histories
 from f1rl.rollout.source import Encode, TokenizedEpisode
@@ -189,12 +190,17 @@ class EpisodeStreams:
         )
 
     def step(self, action: torch.Tensor) -> Outcome:
-        """Step all scenes by ``action float32 [N, A]`` in [-1, 1]."""
+        """Step all scenes by ``action float32 [N, A]`` in [-1, 1].
+
+        Raises:
+            EnvironmentFailure: a scene whose process died could not be brought back to where it was.
+        """
         given, asked = action.numpy(), time.perf_counter()
         self._observation, reward, terminated, truncated, infos = self._env.step(given)
         self.waited += time.perf_counter() - asked
         image, state = (self._observation[name].copy() for name in ("image", "state"))
         played, ended = np.flatnonzero(self.active), []
+        self._require_none_lost(infos, played)
         self._unseen.append(_Unseen(action.clone(), image, state, played))
         for scene in played.tolist():
             recording = self._recordings[scene]
@@ -216,6 +222,15 @@ class EpisodeStreams:
                 ended.append(scene)
         success = np.nan_to_num(infos.get("success", np.zeros(len(given)))) > 0
         return Outcome(*map(torch.from_numpy, (np.float32(reward), success, terminated, truncated)), ended)
+
+    def _require_none_lost(self, infos: Mapping[str, np.ndarray], played: np.ndarray) -> None:
+        lost = [self._env.requests[scene].index for scene in played if infos["lost"][scene]]
+        if lost:
+            raise EnvironmentFailure(
+                f"the process that simulated episode {', '.join(map(str, lost))} died, and its replacement, given the "
+                "same seeds and actions, did not see the same: the environment is not deterministic. resume=auto goes "
+                "on from the newest checkpoint; logs/env says why the process died"
+            )
 
     def look(self) -> Sight:
         """Show what the steps since the last look led to; there must be one at least."""
