@@ -1,10 +1,11 @@
 """Do explorers learn what they are paid for, and is what they find worth learning from?
 
 On the simulator, with ``model=tiny`` and several seeds: one teacher, then for each seed a student and an adversary on
-it, and two world models trained from the start on equally many steps of the student and of chance. Every run is the
-real command line; a run that is there already is continued or skipped.
+it, and two world models trained from the start on equally many steps of these two explorers and of chance. Every run is
+the real command line; a run that is there already is continued or skipped. Once there is a teacher, seeds can be run
+side by side, and all together afterwards for the report.
 
-    python -m benchmarks.explorers --seeds 3 --directory outputs/explorers
+    python -m benchmarks.explorers --seeds 0 1 2 --directory outputs/explorers
 
 Claims, each printed with 95 % intervals over episodes and seeds:
 
@@ -13,8 +14,8 @@ Claims, each printed with 95 % intervals over episodes and seeds:
    further.
 3. In the adversarial phase the world model's loss on what the first explorer found falls, while what the explorer
    finds now stays harder than what chance finds.
-4. A world model trained on the student's steps predicts held-out episodes with many contacts better than one trained
-   on as many random steps. These episodes come from neither: random actions that tend downwards play them.
+4. A world model trained on all that student and adversary did predicts held-out episodes with many contacts better
+   than one trained on as many random steps (:mod:`benchmarks.explorer_data`).
 """
 
 from __future__ import annotations
@@ -23,31 +24,23 @@ import argparse
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
+from benchmarks.explorer_data import Losses, compare_data
 from benchmarks.machine import describe
 from f1rl.checkpoint import list_checkpoints, load_checkpoint
 from f1rl.config.schema import Config
-from f1rl.launch.explorer import ExplorerAssembly
-from f1rl.launch.rundir import RunDirectory
-from f1rl.losses.prediction import masked_mean, token_statistics
-from f1rl.models.explorer import Decision, Situation
 from f1rl.models.f1 import F1Model
 from f1rl.models.tokenizer import FrameTokenizer
-from f1rl.phases.base import OptimizerPlan, build_optimizer
-from f1rl.phases.explorer_phase import ExplorerModule
-from f1rl.phases.held_out import prediction_loss, world_model_inputs
-from f1rl.phases.players import RandomPlayer
-from f1rl.rollout.replay import ReplayBuffer, ReplayMix, unpack
-from f1rl.rollout.source import TokenizedEpisode
-from f1rl.rollout.stream import BatchRing, SequentialStream, WindowShape
+from f1rl.phases.held_out import prediction_loss
+from f1rl.records.statistics import mean_interval
+from f1rl.rollout.replay import unpack
 from f1rl.typed import from_tree
 
 # The gripper keeps its orientation, so that the wrist camera looks down on a table with many things on it: with free
@@ -61,11 +54,8 @@ SHARED = (
     "randomization.random_light=false",
     "phase.sample_every=100",
     "phase.video_every=400",
+    "rollout=record",
 )
-CONTACT_RICH = 0.1
-"""Share of an episode's steps with a contact from which on it counts as rich in contacts."""
-_STREAMS, _WINDOW = 8, 8
-_PULL = 0.5
 
 
 @dataclass(frozen=True)
@@ -75,18 +65,19 @@ class Lengths:
     teacher: int
     student: int
     adversarial: int
-    data: int
-    """Episodes that each of the compared world models is trained on."""
+    """Together with the student's at most as many as the teacher's, which the comparison of data takes as chance's."""
     held_out: int
 
 
-FULL = Lengths(teacher=500, student=288, adversarial=160, data=128, held_out=32)
-SHORT = Lengths(teacher=300, student=96, adversarial=64, data=64, held_out=16)
+FULL = Lengths(teacher=500, student=288, adversarial=160, held_out=32)
+SHORT = Lengths(teacher=300, student=96, adversarial=64, held_out=16)
 
 
 def train(phase: str, run: Path, episodes: int, *overrides: str) -> Path:
     """Run a phase to its end, from wherever it is, and return its directory."""
     done = (run / "run.json").exists() and json.loads((run / "run.json").read_text())["status"] == "done"
+    if done and len(records(run)) != episodes:
+        raise SystemExit(f"{run} has {len(records(run))} episodes and not {episodes}; give another --directory")
     if not done:
         words = [f"phase={phase}", *SHARED, f"output_dir={run}", f"phase.num_episodes={episodes}", "resume=auto"]
         print(f"-- {phase} in {run}", flush=True)
@@ -105,10 +96,9 @@ def evaluations(run: Path) -> list[dict[str, Any]]:
 
 
 def interval(values: Sequence[float]) -> str:
-    """Return mean and half width of the 95 % interval of the mean (normal approximation)."""
-    array = np.asarray(values, float)
-    half = 1.96 * array.std(ddof=1) / np.sqrt(len(array)) if len(array) > 1 else float("nan")
-    return f"{array.mean():8.3f} +- {half:.3f}"
+    """Return mean and half width of the 95 % interval of the mean (Student's t)."""
+    mean, half = mean_interval(np.asarray(values, float))
+    return f"{mean:8.3f} +- {half:.3f}"
 
 
 def rewards(run: Path, rollout: int) -> tuple[list[float], list[float]]:
@@ -128,85 +118,6 @@ def rewards(run: Path, rollout: int) -> tuple[list[float], list[float]]:
 
     found = [reward(record) for record in records(run)]
     return found[: 2 * rollout], found[-4 * rollout :]
-
-
-def open_student(run: Path, scratch: Path) -> tuple[ExplorerAssembly, ExplorerModule, Config]:
-    """Return the newest student of a run with its scenes; the caller closes ``assembly.data``."""
-    checkpoint = load_checkpoint(list_checkpoints(run)[-1])
-    cfg = from_tree(Config, checkpoint.training["config"], [])
-    assembly = ExplorerAssembly(cfg, RunDirectory(scratch, None, checkpoint, 0), [])
-    return assembly, assembly.module(), cfg
-
-
-class Downwards(RandomPlayer):
-    """Random actions that tend downwards, so that the gripper soon is among the objects."""
-
-    def choose(self, scenes: Tensor, situation: Situation) -> Decision:
-        """Return the next action of each scene; its third entry moves the gripper up and down."""
-        decision = super().choose(scenes, situation)
-        decision.action[..., 2] = (decision.action[..., 2] - _PULL).clamp(-1.0, 1.0)
-        return decision
-
-
-def collect(run: Path, lengths: Lengths) -> tuple[Config, F1Model, dict[str, list[TokenizedEpisode]]]:
-    """Let the student and chance play the same seeds, to train on, and somebody else those to judge by."""
-    assembly, module, cfg = open_student(run, run / "comparison")
-    try:
-        spec = assembly.data.spec
-        players = {"student": module.sample, "chance": lambda streams: module.watch(streams, RandomPlayer(spec))}
-        found = {
-            name: assembly.data.perform(play, "random", range(lengths.data)).episodes for name, play in players.items()
-        }
-        found["downwards"] = assembly.data.perform(
-            lambda streams: module.watch(streams, Downwards(spec)), "held_out", range(2 * lengths.held_out)
-        ).episodes
-    finally:
-        assembly.data.close()
-    return cfg, module.model.world, found
-
-
-def fit(cfg: Config, world: F1Model, episodes: list[TokenizedEpisode], seed: int) -> F1Model:
-    """Train a new world model with the same tokenizer on each step of ``episodes`` about four times."""
-    torch.manual_seed(seed)
-    model = F1Model(cfg.model, world.tokenizer, memory_backprop=True)
-    steps = 4 * sum(map(len, episodes)) // (_STREAMS * _WINDOW)
-    plan = OptimizerPlan(3e-3, 0.2, 0.01, (0.9, 0.95), 1.0, steps // 20, steps, "cosine", 0.05)
-    optimizer, schedule = build_optimizer(model, plan)
-    buffer = ReplayBuffer(ReplayMix(1, 0.0, 1.0, _STREAMS, seed))
-    buffer.add_random(episodes)
-    first = episodes[0].episode
-    ring = BatchRing.allocate(
-        batch=_STREAMS,
-        window=_WINDOW,
-        image_shape=first.image.shape[1:],
-        n_obs=cfg.model.n_obs_img_steps,
-        num_tokens=world.tokenizer.num_tokens,
-        action_dim=first.action.shape[1],
-        state_dim=first.state.shape[1],
-    )
-    windows = SequentialStream(buffer, ring, WindowShape(_STREAMS, _WINDOW, cfg.model.obs_img_stride), range(2**40))
-    memory = model.initial_memory(_STREAMS, "cpu")
-    for _, batch in zip(range(steps), windows, strict=False):
-        output = model(world_model_inputs(batch), memory)
-        memory = output.memory.detach()
-        optimizer.zero_grad()
-        masked_mean(token_statistics(output.logits, batch.target).loss, batch.valid).backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), plan.grad_clip)
-        optimizer.step()
-        schedule.step()
-    return model
-
-
-def compare_data(run: Path, lengths: Lengths, seed: int) -> dict[str, list[float]]:
-    """Return losses on contact-rich held-out episodes of world models trained on the student's and on random steps."""
-    cfg, world, found = collect(run, lengths)
-    rich = [e for e in found["downwards"] if e.episode.info["contact_steps"] / len(e) >= CONTACT_RICH]
-    print(f"   seed {seed}: {len(rich)} contact-rich held-out episodes", flush=True)
-    losses = {}
-    for name in ("student", "chance"):
-        model = fit(cfg, world, found[name], seed)
-        losses[f"trained on {name}"] = [prediction_loss(model, [e], torch.device("cpu")) for e in rich]
-    return losses
 
 
 def report_student(runs: Sequence[Path], rollout: int) -> None:
@@ -250,18 +161,26 @@ def report_adversary(students: Sequence[Path], adversaries: Sequence[Path]) -> N
         print(f"   on what the {words:<15} finds   after {interval([entry[f'val_{name}'] for entry in last])}")
 
 
-def report_data(found: Sequence[dict[str, list[float]]]) -> None:
+def report_data(found: Mapping[int, Losses]) -> None:
     """Print claim 4."""
-    print("\n4. loss on held-out episodes with many contacts, nats per token")
-    for name in found[0]:
-        per_seed = [float(np.mean(losses[name])) for losses in found]
-        print(f"   {name:<46} {interval(per_seed)}   seeds {np.round(per_seed, 3).tolist()}")
+    print("\n4. loss on held-out episodes with many contacts, nats per token, of world models trained on")
+    for player in next(iter(found.values()))["explorers"]:
+        print(f"   played by {player}")
+        for data in ("explorers", "chance"):
+            means = [float(np.mean(losses[data][player])) for losses in found.values()]
+            print(f"      {data:<12} {interval(means)}   seeds {np.round(means, 3).tolist()}")
+        pairs = {
+            seed: np.subtract(losses["explorers"][player], losses["chance"][player]) for seed, losses in found.items()
+        }
+        print(f"      {'difference':<12} {interval([float(pair.mean()) for pair in pairs.values()])}   over seeds")
+        for seed, pair in pairs.items():
+            print(f"      {'':<12} {interval(pair)}   over the {len(pair)} episodes of seed {seed}")
 
 
 def main() -> None:
     """Train and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--directory", type=Path, default=Path("outputs/explorers"))
     parser.add_argument("--short", action="store_true", help="a third of the steps, for a first look")
     parser.add_argument("overrides", nargs="*", help="more configuration for students and adversaries")
@@ -276,8 +195,8 @@ def main() -> None:
         *("phase.tokenizer.num_episodes=120", "phase.tokenizer.steps=600", "phase.tokenizer.batch_size=32"),
     )
     judged = (f"phase.val_episodes={lengths.held_out}", "phase.save_every=100000")
-    students, adversaries, compared = [], [], []
-    for seed in range(arguments.seeds):
+    students, adversaries, compared = [], [], {}
+    for seed in arguments.seeds:
         place = arguments.directory / f"seed_{seed}"
         own = (*judged, f"seed={seed}", *arguments.overrides)
         from_teacher = f"phase.teacher_path={teacher}"
@@ -286,7 +205,7 @@ def main() -> None:
         adversary = train("adversarial", place / "adversarial_rl", lengths.adversarial, *from_student, *own)
         students.append(student)
         adversaries.append(adversary)
-        compared.append(compare_data(student, lengths, seed))
+        compared[seed] = compare_data(teacher, student, adversary, lengths.held_out, seed)
     report_student(students, rollout)
     report_adversary(students, adversaries)
     report_data(compared)

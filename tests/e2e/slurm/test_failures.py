@@ -105,3 +105,22 @@ def test_a_sweep_names_the_log_of_the_rank_that_failed(
         assert row["log"] == f"jobs/{row['slurm_id']}_1_log.out"
         assert "ValueError: a fault in the second rank" in (launcher.directory / "sweep" / row["log"]).read_text()
         assert f"log: {launcher.directory / 'sweep' / row['log']}" in said.stderr
+
+
+@pytest.mark.slow
+def test_a_sweep_ends_when_its_array_is_cancelled(cluster: Path, launcher: Launcher, tokenizer_cache: Path) -> None:
+    """SLURM shows the tasks that were still waiting as one."""
+    words = short(
+        tokenizer_cache, "name=cancelled", "seed=1,2,3", "hydra/launcher=f1rl_slurm", "hydra.sweep.dir=sweep",
+        "hydra.sweep.subdir='${hydra:job.num}'", "launcher.array_parallelism=1",
+    )  # fmt: skip
+    folder, env = launcher.directory, {**os.environ, **misbehaving(launcher.directory)}
+    command = [*launcher.command()[:3], "-m", *words]
+    process = subprocess.Popen(command, cwd=folder, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    wait_until((folder / "sweep" / "0" / "run.json").exists, "the first task")
+    ask("scancel", _array(folder))
+    said, errors = process.communicate(timeout=DEADLINE)
+    assert process.returncode == 4, said + errors
+    with (folder / "sweep" / "summary.csv").open() as file:
+        states = {row["job"]: row["state"] for row in csv.DictReader(file)}
+    assert states == {"0": "CANCELLED", "1": "CANCELLED", "2": "CANCELLED"}
