@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -15,10 +16,12 @@ import pytest
 from f1rl import cli
 from f1rl.config.compose import compose
 from f1rl.errors import ConfigError, EnvironmentFailure
+from f1rl.jobs import waiting
 from f1rl.jobs.batch_script import after
 from f1rl.jobs.job import Job
-from f1rl.jobs.slurm import Submission, _no_outer_job
+from f1rl.jobs.slurm import Submission, Submitted, _no_outer_job
 from f1rl.jobs.snapshot import take_snapshot
+from f1rl.jobs.states import JobState
 from f1rl.launch.outcome import Noted, read_outcome
 from f1rl.pipeline import open_pipeline
 from f1rl.typed import to_tree
@@ -128,6 +131,26 @@ def test_the_batch_script_does_without_scontrol(tmp_path: Path) -> None:
     done = subprocess.run(["bash", "-c", script], env={}, capture_output=True, text=True, check=False)
     assert done.returncode == 75
     assert "there is no scontrol here to queue it again; submit it once more with resume=auto" in done.stdout
+
+
+def test_a_restart_of_slurm_does_not_end_the_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = JobState("COMPLETED", 0, 5.0)
+    answers = iter([EnvironmentFailure("SLURM is down"), {}, EnvironmentFailure("SLURM is down"), {"7": ended}])
+
+    def answer(ids: object) -> dict[str, JobState]:
+        given = next(answers)
+        if isinstance(given, Exception):
+            raise given
+        return given
+
+    monkeypatch.setattr(waiting, "ask", answer)
+    monkeypatch.setattr(waiting.time, "sleep", lambda seconds: None)
+    job = Job("mine", {"output_dir": str(tmp_path)})
+    (outcome,) = waiting.wait_for([Submitted(job, "7", tmp_path)])
+    assert (outcome.state, outcome.log) == ("COMPLETED", tmp_path / "7_0_log.out")
+    answers = itertools.repeat(EnvironmentFailure("SLURM is down"))
+    with pytest.raises(EnvironmentFailure, match="SLURM is down"):
+        list(waiting.wait_for([Submitted(job, "7", tmp_path)]))
 
 
 def test_a_warning_while_a_job_starts_ends_it_to_be_queued_again(tmp_path: Path) -> None:

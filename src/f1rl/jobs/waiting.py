@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from f1rl.config.schema import Config
-from f1rl.errors import Interrupted
+from f1rl.errors import EnvironmentFailure, Interrupted
 from f1rl.jobs.job import Job, Outcome
 from f1rl.jobs.slurm import Submission, Submitted, show
 from f1rl.jobs.states import JobState, ask
@@ -15,6 +15,8 @@ from f1rl.launch.outcome import read_outcome
 
 _FIRST, _LONGEST = 1.0, 30.0
 """Seconds between two questions to SLURM: few at the beginning, when much goes wrong, and more later."""
+_UNANSWERED = 20
+"""Questions in a row that may stay without an answer, as they do while SLURM is restarted."""
 
 
 def wait_for(submitted: Sequence[Submitted]) -> Iterator[Outcome]:
@@ -22,14 +24,23 @@ def wait_for(submitted: Sequence[Submitted]) -> Iterator[Outcome]:
 
     A job that SLURM or its own batch script queues again may look ended for a moment, so an end that is not a
     completion counts only if it is seen twice.
+
+    Raises:
+        EnvironmentFailure: SLURM does not answer, again and again.
     """
     waiting = {each.id: each for each in submitted}
     before: dict[str, JobState] = {}
-    pause = _FIRST
+    pause, unanswered = _FIRST, 0
     while waiting:
         time.sleep(pause)
         pause = min(1.1 * pause, _LONGEST)
-        now = ask(waiting)
+        try:
+            now, unanswered = ask(waiting), 0
+        except EnvironmentFailure:
+            unanswered += 1
+            if unanswered > _UNANSWERED:
+                raise
+            continue
         for name, state in now.items():
             if state.has_ended and (state.state == "COMPLETED" or before.get(name) == state):
                 yield _outcome(waiting.pop(name), state)
