@@ -57,6 +57,9 @@ SHARED = (
     "rollout=record",
 )
 
+_ROLLOUT = 16
+"""Episodes between two updates; shorter than the student's default, because these runs are short."""
+
 
 @dataclass(frozen=True)
 class Lengths:
@@ -185,7 +188,7 @@ def main() -> None:
     parser.add_argument("--short", action="store_true", help="a third of the steps, for a first look")
     parser.add_argument("overrides", nargs="*", help="more configuration for students and adversaries")
     arguments = parser.parse_args()
-    lengths, rollout = SHORT if arguments.short else FULL, 16
+    lengths = SHORT if arguments.short else FULL
     print(describe(), lengths, *arguments.overrides)
     teacher = train(
         "teacher",
@@ -199,14 +202,14 @@ def main() -> None:
     for seed in arguments.seeds:
         place = arguments.directory / f"seed_{seed}"
         own = (*judged, f"seed={seed}", *arguments.overrides)
-        from_teacher = f"phase.teacher_path={teacher}"
-        student = train("student", place / "student_rl", lengths.student, from_teacher, "phase.val_every=100000", *own)
+        from_teacher = (f"phase.teacher_path={teacher}", "phase.val_every=100000", f"phase.batch_size={_ROLLOUT}")
+        student = train("student", place / "student_rl", lengths.student, *from_teacher, *own)
         from_student = (f"phase.student_checkpoint={student}", "phase.val_every=100000")
         adversary = train("adversarial", place / "adversarial_rl", lengths.adversarial, *from_student, *own)
         students.append(student)
         adversaries.append(adversary)
         compared[seed] = compare_data(teacher, student, adversary, lengths.held_out, seed)
-    report_student(students, rollout)
+    report_student(students, _ROLLOUT)
     report_adversary(students, adversaries)
     report_data(compared)
 

@@ -124,9 +124,9 @@ def test_the_arms_are_those_of_the_environments() -> None:
 
 
 def test_all_contradictions_are_reported_at_once() -> None:
-    found = problems_of("phase.batch_size=0", "camera.resolution=32", "trainer.strategy=ddp", "bptt.length=60")
+    found = problems_of("phase.num_episodes=0", "camera.resolution=32", "trainer.strategy=ddp", "bptt.length=60")
     assert [problem.split()[0] for problem in found] == [
-        "phase.batch_size",
+        "phase.num_episodes",
         "camera.resolution",
         "bptt.length",
         "trainer.strategy=ddp",
