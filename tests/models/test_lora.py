@@ -185,7 +185,7 @@ def test_a_name_that_the_model_does_not_have_is_refused(make_adapted, change, me
 
 def test_four_bits_need_their_package(make_adapted, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(ConfigError, match=r"bitsandbytes(.|\n)*f1rl\[qlora\]"):
+    with pytest.raises(ConfigError, match=r"bitsandbytes(.|\n)*\.\[qlora\]"):
         make_adapted(replace(LORA, load_in_4bit=True))
 
 

@@ -127,5 +127,5 @@ def test_curobo_is_missing_and_the_error_says_what_to_install(tmp_path, monkeypa
 
 def test_a_missing_ompl_is_one_clear_error(monkeypatch):
     monkeypatch.setattr("f1rl_envs.sim.control.planning.find_spec", lambda name: None)
-    with pytest.raises(PlannerError, match=r"needs ompl, toppra, fcl.*pip install 'f1rl\[planner\]'"):
+    with pytest.raises(PlannerError, match=r"needs ompl, toppra, fcl.*pip install -e '\.\[planner\]'"):
         make(simulator(control={"mode": "ee_pose", "action_scale": 1.0, "planner": "ompl"}))
