@@ -172,9 +172,9 @@ class EpisodeStreams:
                 self._recordings[scene] = _Recording(following[scene], *start)
 
     def inputs(self) -> WorldModelInputs:
-        """Return what all scenes look like, as a window of one step; its ``action_history`` is empty (zero).
+        """Return what all scenes look like now, as a window of one step; its ``action_history`` is empty (zero).
 
-        Steps that nobody has looked at do not count.
+        Ask for it only when all steps have been looked at: histories know no others.
         """
         return self._window(self._observation["image"].copy(), self._observation["state"].copy())
 
